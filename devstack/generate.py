@@ -1,13 +1,14 @@
 """
-Write the files that list fields, from the field table: index mappings and `docs/fields.md`.
+Write the files that are made of the code's own tables: index mappings and pages of `docs/`.
 
-Run by `make docs`; a contract test fails while a written file and the table differ.
+Run by `make docs`; a contract test fails while a written file and its table differ.
 """
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+from devstack.pages import commands_page, metrics_page, settings_page
 from pipeline.fields import (
     COLUMNS,
     COMMON,
@@ -33,6 +34,9 @@ def generated_files() -> Iterator[tuple[Path, str]]:
         yield Path(f"index_templates/mappings-{kind}.json"), _component(tuple(fields_of(kind)))
     yield Path("index_templates/mappings-dead-letter.json"), _component(DEAD_LETTER)
     yield Path("docs/fields.md"), _fields_page()
+    yield Path("docs/cli.md"), commands_page()
+    yield Path("docs/settings.md"), settings_page()
+    yield Path("docs/metrics.md"), metrics_page()
 
 
 def _component(fields: tuple[Field, ...]) -> str:

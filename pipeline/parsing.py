@@ -212,7 +212,8 @@ def _why_no_match(text: str, kind: Kind) -> Unparsed:
     if position < len(text):
         return _fault_at(text, position)
     return Unparsed(
-        Reason.TOO_FEW_FIELDS, f"{count} fields; the oldest lines have {FIRST_GENERATION[kind]}"
+        Reason.TOO_FEW_FIELDS,
+        f"{count} of the {FIRST_GENERATION[kind]} fields that even the oldest lines have",
     )
 
 

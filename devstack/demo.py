@@ -1,0 +1,243 @@
+"""
+Show the whole way, for real: an hour of three load balancers, from S3 into Elasticsearch.
+
+Run by `make demo`. It starts the servers, prepares the cluster, writes the objects, lets the real
+handler take the notifications from the queue, and then asks Elasticsearch what is there. It ends
+with 0 only if the set of ids there is the set written.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import zlib
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from elasticsearch import Elasticsearch
+from rich.console import Console
+from rich.progress import Progress
+
+from devstack.aws import LogBucket, create_log_bucket, environment, start_aws
+from devstack.elasticsearch import start_elasticsearch
+from devstack.poller import waiting
+from devstack.report import (
+    bytes_per_document,
+    print_accounts,
+    print_dead_letters,
+    print_traffic,
+    take_accounts,
+)
+from devstack.traffic import WrittenObject, hour_of_objects, line_id
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+BUCKET = "demo-alb-logs"
+TWICE_EVERY = 5
+SEED = 20161201
+_RECEIVES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the demo plays."""
+
+    es: Elasticsearch
+    s3: "S3Client"
+    sqs: "SQSClient"
+    bucket: LogBucket
+    env: dict[str, str]
+    log: Path
+
+
+def main() -> None:
+    """Run the demo, as the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--keep", action="store_true", help="leave the servers up at the end")
+    parser.add_argument("--lines", type=int, default=1_000, metavar="N", help="lines per object")
+    given = parser.parse_args()
+    console = Console()
+    with ExitStack() as servers:
+        stage = _set_stage(servers, console)
+        right = play(stage, console, lines_per_object=given.lines)
+        if given.keep:
+            _wait(stage, console)
+    sys.exit(0 if right else 1)
+
+
+def play(stage: Stage, console: Console, *, lines_per_object: int) -> bool:
+    """Carry one hour of logs through, and tell whether all is right."""
+    _say(console, "Preparing the cluster: alb-logs setup --replicas 0")
+    alb_logs = Path(sys.executable).parent / "alb-logs"
+    subprocess.run([alb_logs, "setup", "--replicas", "0"], env=stage.env, check=True)
+    written = list(_damage_one(_an_hour(lines_per_object)))
+    lines = sum(len(each.lines) for each in written)
+    _say(console, f"Writing {lines:,} lines in {len(written)} objects to s3://{BUCKET}")
+    for each in written:
+        stage.s3.put_object(Bucket=BUCKET, Key=each.key, Body=each.body)
+    seconds = _ingest(stage, console)
+    return _report(stage, written, seconds, console)
+
+
+def _set_stage(servers: ExitStack, console: Console) -> Stage:
+    given = os.environ.get("ALB_LOGS_ES_URL")  # noqa: TID251  replaces our own server
+    _say(console, f"Using Elasticsearch at {given}" if given else "Starting Elasticsearch")
+    url = given or servers.enter_context(start_elasticsearch()).url
+    aws = servers.enter_context(start_aws())
+    folder = servers.enter_context(tempfile.TemporaryDirectory(prefix="alb-logs-demo-"))
+    s3, sqs = aws.s3(), aws.sqs()
+    bucket = create_log_bucket(
+        s3=s3, sqs=sqs, bucket=BUCKET, queue="alb-logs", max_receive_count=_RECEIVES
+    )
+    sqs.set_queue_attributes(QueueUrl=bucket.queue_url, Attributes={"VisibilityTimeout": "10"})
+    prefix = f"demo-{datetime.now(UTC):%H%M%S}" if given else "alb-logs"
+    env = os.environ | environment(aws.url)  # noqa: TID251  for the processes it starts
+    env |= {"ALB_LOGS_ES_URL": url, "ALB_LOGS_INDEX_PREFIX": prefix}
+    return Stage(Elasticsearch(url), s3, sqs, bucket, env, Path(folder) / "handler.log")
+
+
+def _an_hour(lines_per_object: int) -> Iterator[WrittenObject]:
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(hours=1)
+    return hour_of_objects(SEED, start=start, lines_per_object=lines_per_object)
+
+
+def _damage_one(objects: Iterator[WrittenObject]) -> Iterator[WrittenObject]:
+    """Cut one access log object short, and expect just the whole lines that are left of it."""
+    damaged = False
+    for each in objects:
+        if damaged or each.kind != "access":
+            yield each
+            continue
+        damaged = True
+        yield _cut(each)
+
+
+def _cut(whole: WrittenObject) -> WrittenObject:
+    body = whole.body[: len(whole.body) * 2 // 3]
+    lines = whole.lines[: _text_of(body).count(b"\n")]
+    ids = {line_id(line) for line in lines}
+    return replace(
+        whole,
+        body=body,
+        lines=lines,
+        good_ids=whole.good_ids & ids,
+        rejected_ids=whole.rejected_ids & ids,
+        blank=sum(not line.strip() for line in lines),
+    )
+
+
+def _text_of(body: bytes) -> bytes:
+    """Decompress what is left of a gzip object, all its members."""
+    text = b""
+    while body:
+        member = zlib.decompressobj(wbits=31)
+        text += member.decompress(body)
+        body = member.unused_data
+    return text
+
+
+def _ingest(stage: Stage, console: Console) -> float:
+    """Let the handler empty the queue; give the seconds it took."""
+    _say(
+        console,
+        f"Lambda's handler takes the notifications, one in {TWICE_EVERY} twice; one object is cut",
+    )
+    began = time.monotonic()
+    command = [sys.executable, "-m", "devstack.poller", stage.bucket.queue_url]
+    command += ["--twice-every", str(TWICE_EVERY)]
+    with stage.log.open("wb") as log, Progress(console=console, transient=True) as progress:
+        total = waiting(stage.bucket.queue_url, stage.sqs)
+        task = progress.add_task("notifications", total=total)
+        poller = subprocess.Popen(command, env=stage.env, stdout=log, stderr=log)
+        last = began
+        while poller.poll() is None:
+            left = waiting(stage.bucket.queue_url, stage.sqs)
+            last = time.monotonic() if left > 1 else last  # the cut object alone comes again
+            progress.update(task, completed=total - left)
+            time.sleep(0.2)
+    if poller.returncode:
+        raise SystemExit(f"the poller failed:\n{stage.log.read_text()[-3_000:]}")
+    return last - began
+
+
+def _report(stage: Stage, written: list[WrittenObject], seconds: float, console: Console) -> bool:
+    """Print what Elasticsearch says, and tell whether exactly what was written is there."""
+    prefix = stage.env["ALB_LOGS_INDEX_PREFIX"]
+    accounts = take_accounts(stage.es, prefix, written)
+    handled = _metrics(stage.log)
+    print_accounts(accounts, handled, console)
+    print_dead_letters(stage.es, prefix, console)
+    print_traffic(stage.es, prefix, console)
+    console.print(
+        f"{handled['Lines'] / seconds:,.0f} lines per second, "
+        f"{bytes_per_document(stage.es, prefix):,.0f} bytes per access log document on disk; "
+        f"{waiting(stage.bucket.dlq_url, stage.sqs)} message (the cut object) in the DLQ",
+        highlight=False,
+        soft_wrap=True,
+    )
+    right = all(account.right for account in accounts.values())
+    console.print(
+        "[green]Every line that was written is in Elasticsearch, once.[/green]"
+        if right
+        else "[red]What is in Elasticsearch is not what was written.[/red]"
+    )
+    return right
+
+
+def _metrics(log: Path) -> dict[str, float]:
+    """Add up the metrics that the handler wrote into its log, as CloudWatch would."""
+    totals: Counter[str] = Counter()
+    for line in log.read_text(encoding="utf-8").splitlines():
+        if '"CloudWatchMetrics"' not in line:
+            continue
+        emitted = json.loads(line)
+        for directive in emitted["_aws"]["CloudWatchMetrics"]:
+            for metric in directive["Metrics"]:
+                totals[metric["Name"]] += sum(emitted[metric["Name"]])
+    return dict(totals)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(f"[bold]==>[/bold] {text}", highlight=False)
+
+
+def _wait(stage: Stage, console: Console) -> None:
+    """Leave the servers up until the user ends them, and say how to look around."""
+    es, prefix = stage.env["ALB_LOGS_ES_URL"], stage.env["ALB_LOGS_INDEX_PREFIX"]
+    aws = stage.env["AWS_ENDPOINT_URL"]
+    console.print(
+        f"""
+The servers stay up until you press Ctrl-C here (or: kill {os.getpid()}). To look around:
+
+  curl '{es}/{prefix}-access-*/_search?size=1&pretty'
+  curl '{es}/{prefix}-dead-letter/_search?size=3&pretty'
+  curl '{es}/_cat/indices/{prefix}-*?v'
+
+To ingest something of your own:
+
+  export ALB_LOGS_ES_URL={es} ALB_LOGS_INDEX_PREFIX={prefix}
+  .venv/bin/alb-logs ingest FILE.log.gz
+
+The emulated AWS is at {aws} (bucket {BUCKET}); the handler's log is {stage.log}.""",
+        highlight=False,
+        soft_wrap=True,
+    )
+    try:
+        while True:
+            time.sleep(3_600)
+    except KeyboardInterrupt:
+        console.print("Stopping the servers.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""
+Make the clients that the settings ask for: Elasticsearch, its secret fetched where it is kept; S3.
+
+Made once per process (in Lambda: once per cold start) by the front doors; rooms are handed them.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.exceptions import BotoCoreError
+from elasticsearch import Elasticsearch
+
+from pipeline.config import Config, variable_of
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SECRET_SECONDS = 300
+"""How long a fetched secret is kept: after a rotation the new one is in use by then."""
+
+_PERMISSION = {
+    "es_api_key_parameter": "ssm:GetParameter (and kms:Decrypt on a key of your own)",
+    "es_api_key_secret": "secretsmanager:GetSecretValue (and kms:Decrypt on a key of your own)",
+}
+
+
+def make_elasticsearch(config: Config) -> Elasticsearch:
+    """Give a client whose own retries are off, for `sink` does them with a deadline."""
+    config.require_elasticsearch()
+    options: dict[str, Any] = {
+        "max_retries": 0,
+        "retry_on_timeout": False,
+        "http_compress": config.es_compress,
+        "connections_per_node": config.es_connections + 1,
+        **_address(config),
+        **_authentication(config),
+    }
+    if config.es_ca_cert:
+        options["ca_certs"] = _existing(config.es_ca_cert)
+    try:
+        return Elasticsearch(**options)
+    except ValueError as error:
+        variable = variable_of("es_cloud_id" if config.es_cloud_id else "es_url")
+        raise ConfigError(f"{variable}: {error}") from error
+
+
+def make_s3() -> "S3Client":
+    """Give a client of S3, as boto3's own settings say."""
+    try:
+        return boto3.client("s3")
+    except (BotoCoreError, ValueError) as error:  # no such profile, an address that is none
+        raise ConfigError(f"the AWS settings are wrong: {error}") from error
+
+
+def _address(config: Config) -> dict[str, Any]:
+    if config.es_cloud_id:
+        return {"cloud_id": config.es_cloud_id}
+    return {"hosts": [_with_port(url) for url in config.es_url]}
+
+
+def _with_port(url: str) -> str:
+    """Add the port that elasticsearch-py insists on: the scheme's own."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("/")
+    if ":" not in host.rpartition("]")[2]:
+        host += ":443" if scheme == "https" else ":80"
+    return f"{scheme}://{host}{slash}{path}"
+
+
+def _authentication(config: Config) -> dict[str, Any]:
+    if config.es_username:
+        return {"basic_auth": (config.es_username, config.es_password)}
+    key = config.es_api_key or _fetched_key(config)
+    return {"api_key": key} if key else {}
+
+
+def _fetched_key(config: Config) -> str | None:
+    for setting in _PERMISSION:
+        if name := getattr(config, setting):
+            return _fetch(setting, name)
+    return None
+
+
+def _fetch(setting: str, name: str) -> str:
+    # Only where a secret is kept in AWS: the import costs a cold start a tenth of a second.
+    from aws_lambda_powertools.utilities import parameters  # noqa: PLC0415
+
+    value: Any  # bytes, where the secret is stored as binary
+    try:
+        if setting == "es_api_key_parameter":
+            value = parameters.get_parameter(name, decrypt=True, max_age=SECRET_SECONDS)
+        else:
+            value = parameters.get_secret(name, max_age=SECRET_SECONDS)
+        return (value.decode() if isinstance(value, bytes) else str(value)).strip()
+    except (parameters.GetParameterError, BotoCoreError, ValueError) as error:
+        raise ConfigError(
+            f"{variable_of(setting)}: {name} can not be read: {error}. It must exist, and the role "
+            f"that runs this needs {_PERMISSION[setting]}"
+        ) from error
+
+
+def _existing(path: str) -> str:
+    if not Path(path).is_file():
+        raise ConfigError(f"ALB_LOGS_ES_CA_CERT: there is no file {path}")
+    return path

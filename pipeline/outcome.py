@@ -1,0 +1,119 @@
+"""
+Account for every line of an object.
+
+    lines = indexed + duplicates + rejected + filtered + blank + truncated
+
+Each term is counted where it happens and none by subtraction, so the equation can fail, and a
+breach of it is an error. Every number that is shown to the outside has its name in `METRICS`.
+"""
+
+from dataclasses import dataclass, fields
+
+from pipeline.encoding import Batch
+from pipeline.errors import AccountingError, PipelineError
+from pipeline.sink import Replies
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """
+    What became of the lines of one object, or of many together.
+
+    `bytes` are those of the decompressed lines. `repeated` are lines whose equal stood in the
+    same chunk: they are one request logged twice or, without a trace id, requests that can not
+    be told apart; they are among the duplicates. `rejected` lines each have a dead letter.
+    """
+
+    lines: int = 0
+    indexed: int = 0
+    duplicates: int = 0
+    rejected: int = 0
+    filtered: int = 0
+    blank: int = 0
+    truncated: int = 0
+    repeated: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: "Tally") -> "Tally":
+        """Add term by term."""
+        return Tally(
+            **{term.name: getattr(self, term.name) + getattr(other, term.name) for term in _TERMS}
+        )
+
+    def check(self) -> None:
+        """Raise AccountingError unless every line read is accounted for."""
+        accounted = (
+            self.indexed
+            + self.duplicates
+            + self.rejected
+            + self.filtered
+            + self.blank
+            + self.truncated
+        )
+        if self.lines != accounted:
+            raise AccountingError(
+                f"{self.lines} lines were read but {accounted} are accounted for: {self}"
+            )
+
+    def as_dict(self) -> dict[str, int]:
+        """Give the terms by name."""
+        return {term.name: getattr(self, term.name) for term in _TERMS}
+
+
+_TERMS = fields(Tally)
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a number says, and its unit as CloudWatch calls it."""
+
+    unit: str
+    about: str
+
+
+METRICS = {
+    "Objects": Metric("Count", "log objects whose ingestion was tried"),
+    "ObjectsFailed": Metric(
+        "Count", "objects that failed; their message comes again, or ends in the dead-letter queue"
+    ),
+    "ObjectsMissing": Metric("Count", "objects that were not there (any more); acknowledged"),
+    "ObjectsSkipped": Metric("Count", "notifications of nothing to ingest: other files, tests"),
+    "NotificationErrors": Metric("Count", "messages that should name an object and name none"),
+    "StartErrors": Metric(
+        "Count", "invocations that could not begin: settings, permissions, Elasticsearch"
+    ),
+    "AccountingErrors": Metric("Count", "objects whose lines do not add up: a defect of ours"),
+    "Lines": Metric("Count", "lines read"),
+    "Indexed": Metric("Count", "documents that are new in Elasticsearch"),
+    "Duplicates": Metric("Count", "documents that were in Elasticsearch already"),
+    "Rejected": Metric("Count", "lines that became dead letters"),
+    "Filtered": Metric("Count", "lines left out on purpose"),
+    "Blank": Metric("Count", "lines of nothing but spaces and tabs"),
+    "Truncated": Metric("Count", "unfinished last lines of objects that are cut"),
+    "Repeated": Metric("Count", "lines equal to another of the same part; among the duplicates"),
+    "Bytes": Metric("Bytes", "decompressed bytes of the lines read"),
+    "DeliveryLag": Metric("Seconds", "from the end of an object's five minutes to its arrival"),
+    "IngestLag": Metric("Seconds", "from an object's arrival to its last line's being indexed"),
+}
+"""Every number that is shown to the outside, by name; Lines = Indexed + … + Truncated."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one object ended: what became of its lines, and the error that stopped it, if any."""
+
+    tally: Tally
+    error: PipelineError | None = None
+
+
+def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:
+    """Count one batch, after its last reply; `dead_letters` are those acknowledged for it."""
+    return Tally(
+        lines=batch.read,
+        indexed=replies.created,
+        duplicates=replies.duplicates,
+        rejected=dead_letters,
+        blank=batch.blank,
+        repeated=len(batch.ids) - len(set(batch.ids)),
+        bytes=batch.size,
+    )

@@ -1,0 +1,94 @@
+"""
+Share the servers of the tests.
+
+Every test that touches Elasticsearch gets the real one, started once; each test works under an
+index prefix of its own, so tests do not see each other. Nothing is skipped for want of a server.
+"""
+
+import os
+import uuid
+from collections.abc import Iterator
+from types import ModuleType
+
+import pytest
+from elasticsearch import Elasticsearch
+
+from devstack.aws import AwsServer, start_aws
+from devstack.elasticsearch import start_elasticsearch
+from pipeline.clients import make_elasticsearch
+from pipeline.cluster import Layout, apply_setup, plan_setup
+from pipeline.config import Config
+from pipeline.store import Store, open_store
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of one server in one worker, so that it is started only once."""
+    for item in items:
+        names = getattr(item, "fixturenames", ())
+        if "es" in names or item.get_closest_marker("server"):
+            item.add_marker(pytest.mark.server)
+            item.add_marker(pytest.mark.xdist_group("server"))
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url() -> Iterator[str]:
+    """Give the address of a real Elasticsearch: the one that is set, or else our own."""
+    given = os.environ.get("ALB_LOGS_ES_URL")  # noqa: TID251  chooses the tests' server
+    if given:
+        yield given
+        return
+    with start_elasticsearch() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+def es(elasticsearch_url: str) -> Iterator[Elasticsearch]:
+    """Give a client of the real Elasticsearch, made as the product makes it."""
+    client = make_elasticsearch(Config(es_url=(elasticsearch_url,)))
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def prefix(es: Elasticsearch) -> Iterator[str]:
+    """Give an index prefix that no other test uses; what was made under it is removed."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    yield name
+    remove(es, name)
+
+
+@pytest.fixture
+def store(es: Elasticsearch, prefix: str) -> Store:
+    """Give a cluster that `setup` has prepared under this test's prefix."""
+    apply_setup(es, plan_setup(es, Layout(prefix=prefix, replicas=0)))
+    return open_store(es, prefix)
+
+
+@pytest.fixture(scope="session")
+def aws() -> Iterator[AwsServer]:
+    """Give an AWS emulator in a process of its own."""
+    with start_aws() as server:
+        yield server
+
+
+@pytest.fixture
+def handler_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Give `lambda/handler.py` as AWS imports it: by string, with cold clients."""
+    import importlib  # noqa: PLC0415
+
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "alb-logs")
+    module = importlib.import_module("lambda.handler")
+    module._clients.cache_clear()
+    return module
+
+
+def remove(es: Elasticsearch, prefix: str) -> None:
+    """Remove all that was made under a prefix: indices first, then templates."""
+    quiet = es.options(ignore_status=404)
+    for index in es.indices.get(index=f"{prefix}-*", expand_wildcards="all"):
+        quiet.indices.delete(index=index)
+    kinds = ("access", "connection", "health-check", "dead-letter")
+    for kind in kinds:
+        quiet.indices.delete_index_template(name=f"{prefix}-{kind}")
+    for name in ("settings", *(f"mappings-{kind}" for kind in kinds)):
+        quiet.cluster.delete_component_template(name=f"{prefix}-{name}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
+from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError
 from elasticsearch import Elasticsearch
 
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 
 SECRET_SECONDS = 300
 """How long a fetched secret is kept: after a rotation the new one is in use by then."""
+
+# A body that stalls is given up and resumed long before botocore's own minute is over.
+_S3 = BotoConfig(
+    connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 4}
+)
 
 _PERMISSION = {
     "es_api_key_parameter": "ssm:GetParameter (and kms:Decrypt on a key of your own)",
@@ -49,7 +55,7 @@ def make_elasticsearch(config: Config) -> Elasticsearch:
 def make_s3() -> "S3Client":
     """Give a client of S3, as boto3's own settings say."""
     try:
-        return boto3.client("s3")
+        return boto3.client("s3", config=_S3)
     except (BotoCoreError, ValueError) as error:  # no such profile, an address that is none
         raise ConfigError(f"the AWS settings are wrong: {error}") from error
 

@@ -9,6 +9,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any
 
 from pipeline.errors import ConfigError
@@ -49,6 +50,7 @@ class Config:
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
         """Read and check the settings; `environ` is the process's own unless given."""
         given = os.environ if environ is None else environ  # noqa: TID251  the only reader
+        _refuse_unknown(given)
         values = {
             setting.name: _READ[setting.name](variable, given[variable].strip())
             for setting in fields(cls)
@@ -70,6 +72,16 @@ class Config:
 def variable_of(setting: str) -> str:
     """Give the environment variable of a setting."""
     return PREFIX + setting.upper()
+
+
+def _refuse_unknown(given: Mapping[str, str]) -> None:
+    """Raise ConfigError for a variable that is none of ours, and name the one that was meant."""
+    known = [variable_of(setting.name) for setting in fields(Config)]
+    for variable in given:
+        if variable.startswith(PREFIX) and variable not in known:
+            meant = get_close_matches(variable, known, n=1, cutoff=0.8)
+            hint = f"did you mean {meant[0]}?" if meant else "docs/settings.md lists them all"
+            raise ConfigError(f"{variable} is no setting: {hint}")
 
 
 def _text(_variable: str, text: str) -> str:

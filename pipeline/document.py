@@ -94,6 +94,13 @@ def document_id(line: bytes) -> str:
     return id_of_digest(hashlib.sha256(line).digest())
 
 
+def document_ids(lines: list[bytes]) -> list[str]:
+    """Give the ids of many raw lines at once: 15 bytes make 20 characters, without padding."""
+    digests = b"".join([hashlib.sha256(line).digest()[:15] for line in lines])
+    ids = base64.urlsafe_b64encode(digests).decode()
+    return [ids[at : at + 20] for at in range(0, len(ids), 20)]
+
+
 def id_of_digest(digest: bytes) -> str:
     """Give the id for the SHA-256 of a raw line: 120 bits of it, in base64url."""
     return base64.urlsafe_b64encode(digest[:15]).decode()
@@ -136,6 +143,7 @@ _NAME_IN_ID = re.compile(r"([^/]+)/[^/]+")
 _PROTOCOL = re.compile(r"(TLS|SSL)v([0-9]+)(?:\.([0-9]+))?")
 _ROOT = re.compile(r"(?:^|;) *Root=([^;]+)")
 _LONG_MAX = 2**63 - 1
+_SAFE_DIGITS = 18  # of a number that is sure to fit 64 bits
 
 
 def split_address(text: str) -> tuple[str | None, int | None]:
@@ -165,7 +173,8 @@ def _url_parts(url: str) -> tuple[Part, ...]:
     if match is None:
         return (None,) * 6
     scheme, domain, port, path, query = match.groups()
-    number = None if port is None or len(port.lstrip("0")) > 18 else int(port or "0")  # noqa: PLR2004
+    digits = None if port is None else port.lstrip("0") or "0"
+    number = int(digits) if digits and len(digits) <= _SAFE_DIGITS else None
     return scheme, domain or None, number, path, query or None, path and url_template(path)
 
 
@@ -293,7 +302,7 @@ def _derived(record: Record) -> dict[str, Part]:
         case Kind.CONNECTION:
             status = str(record.values.get("tls_verify_status", "")).partition(":")[0]
             return {OUTCOME.name: {"Success": "success", "Failed": "failure"}.get(status)}
-        case Kind.HEALTH_CHECK:
+        case _:
             status = str(record.values.get("status", ""))
             return {OUTCOME.name: {"PASS": "success", "FAIL": "failure"}.get(status)}
 

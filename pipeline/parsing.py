@@ -180,10 +180,12 @@ def _type(token: str | None, column: Column) -> Value | Unparsed | None:
 def _integer(text: str, column: Column) -> int | Unparsed:
     if not _INTEGER.fullmatch(text):
         return Unparsed(Reason.BAD_NUMBER, f"{column.name}: {_shown(text)} is not an integer")
-    # Digits first: Python refuses to read integers of thousands of digits.
-    if len(text.lstrip("-0")) > _LONG_DIGITS or not -_LONG_MAX - 1 <= int(text) <= _LONG_MAX:
+    # Python refuses to read integers of thousands of digits, be they zeros.
+    digits = text.lstrip("-").lstrip("0") or "0"
+    number = int(digits[: _LONG_DIGITS + 1]) * (-1 if text.startswith("-") else 1)
+    if not -_LONG_MAX - 1 <= number <= _LONG_MAX:
         return Unparsed(Reason.BAD_NUMBER, f"{column.name}: {_shown(text)} exceeds 64 bits")
-    return int(text)
+    return number
 
 
 def _seconds(text: str, column: Column) -> Decimal | Unparsed | None:

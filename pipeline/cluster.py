@@ -185,6 +185,10 @@ _CONSEQUENCES = {
 }
 
 
+_NO_SUCH_API = {400, 405, 410}
+"""How a distribution answers for an API that it has not."""
+
+
 def _lacking(es: Elasticsearch) -> Iterator[str]:
     if not _knows_lifecycle(es):
         yield "lifecycle"
@@ -194,11 +198,9 @@ def _lacking(es: Elasticsearch) -> Iterator[str]:
 
 def _knows_lifecycle(es: Elasticsearch) -> bool:
     try:
-        es.perform_request("GET", "/_ilm/policy/alb-logs-probe", headers=JSON)
-    except NotFoundError:
-        return True
+        _installed(es, "/_ilm/policy/alb-logs-probe")
     except ApiError as error:
-        if error.meta.status in {400, 405, 410}:  # no such API in this distribution
+        if error.meta.status in _NO_SUCH_API:
             return False
         raise
     return True
@@ -232,14 +234,20 @@ def recorded_layout(es: Elasticsearch, prefix: str) -> Layout | None:
     if template is None:
         return None
     meta = template.get("_meta", {}).get("alb_logs", {})
-    age = (policy or {}).get("phases", {}).get("delete", {}).get("min_age", "")
     return Layout(
         prefix=prefix,
         period=Period(meta.get("period", Period.DAY)),
         shards=meta.get("shards", 1),
         replicas=meta.get("replicas", 1),
-        retention_days=int(age[:-1]) if age[:-1].isdigit() else RETENTION_DAYS,
+        retention_days=_days(policy or {}),
     )
+
+
+def _days(policy: dict[str, Any]) -> int:
+    """Give the age at which a policy deletes, where it is in days as ours are."""
+    age = policy.get("phases", {}).get("delete", {}).get("min_age", "")
+    days = age.removesuffix("d")
+    return int(days) if days != age and days.isdigit() else RETENTION_DAYS
 
 
 def _change(es: Elasticsearch, part: Part) -> Change:
@@ -257,8 +265,11 @@ def _digest(body: dict[str, Any]) -> Any:  # noqa: ANN401  JSON as it comes
 def _installed_or_none(es: Elasticsearch, path: str) -> dict[str, Any] | None:
     try:
         return _installed(es, path)
-    except ApiError:
-        return None
+    except ApiError as error:
+        # Any other error is no absence: a policy taken for missing would be set back to 90 days.
+        if error.meta.status in _NO_SUCH_API:
+            return None
+        raise
 
 
 def _installed(es: Elasticsearch, path: str) -> dict[str, Any] | None:

@@ -9,13 +9,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, BinaryIO
+from typing import IO, TYPE_CHECKING
 
 from pipeline.deadletters import rejects_of, write_dead_letters
 from pipeline.discovery import ObjectName, ObjectRef
 from pipeline.document import Context
 from pipeline.encoding import Batch, encode_chunk
 from pipeline.errors import (
+    ClusterRefusedError,
     ObjectCorruptError,
     ObjectNotAlbError,
     PipelineError,
@@ -72,7 +73,7 @@ def ingest_object(
 
 
 def ingest_stream(
-    stream: BinaryIO,
+    stream: IO[bytes],
     name: str,
     *,
     context: Context,
@@ -100,6 +101,9 @@ class _Ingestion:
     def run(self, chunks: Chunks) -> Outcome:
         try:
             self._carry(chunks)
+        except ClusterRefusedError as error:
+            self.store.prepared.clear()  # an index may be gone: the next object looks again
+            return Outcome(self.tally, error)
         except PipelineError as error:
             return Outcome(self.tally, error)
         return Outcome(self.tally)

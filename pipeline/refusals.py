@@ -6,6 +6,7 @@ letter. Anything else is the cluster's or its operator's fault: the object fails
 that names the fix, nothing is dead-lettered, and the object comes again.
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ RETRIED = {429, 500, 502, 503, 504}
 
 _FORBIDDEN = {401, 403}
 _UNKNOWN_PLACE = {404, 405, 501}
+_FULL_DISK = "read-only-allow-delete"
+_INDEX_NAMED = re.compile(r"index \[([^\]]+)\]")
 _OWN_FAULT = {
     "document_parsing_exception",
     "mapper_parsing_exception",
@@ -34,6 +37,11 @@ class Refused:
 
     type: str
     reason: str
+
+
+def passes(create: dict[str, Any]) -> bool:
+    """Tell whether a document's refusal may pass by itself; that of a full disk (429) does not."""
+    return create["status"] in RETRIED and _FULL_DISK not in (create["error"]["reason"] or "")
 
 
 def own_fault(create: dict[str, Any]) -> Refused:
@@ -56,10 +64,8 @@ def elasticsearch_errors() -> Iterator[None]:
         if error.meta.status in RETRIED:
             raise SinkUnavailableError(f"Elasticsearch is not ready: {error}") from error
         raise refusal(error) from error
-    except TlsError as error:
-        raise untrusted(error) from error
     except TransportError as error:
-        raise SinkUnavailableError(
+        raise untrusted(error) or SinkUnavailableError(
             f"Elasticsearch does not answer: {in_words(error)}. See whether it is up, and whether "
             "ALB_LOGS_ES_URL is right and can be reached from here"
         ) from error
@@ -78,8 +84,10 @@ def refusal(error: ApiError) -> ConfigError | ClusterRefusedError:
     details = body.get("error")
     if not isinstance(details, dict):
         details = {"reason": str(details or error.body)}
+    reason = details.get("reason") or ""
+    index = _INDEX_NAMED.search(reason)
     return _cluster_fault(
-        error.meta.status, details.get("type", ""), details.get("reason") or "", "this index"
+        error.meta.status, details.get("type", ""), reason, index[1] if index else "INDEX"
     )
 
 
@@ -88,12 +96,59 @@ def is_foreign(error: ApiError) -> bool:
     return error.meta.status in _UNKNOWN_PLACE and "x-elastic-product" not in error.meta.headers
 
 
-def untrusted(error: TransportError) -> ConfigError:
-    """Give our error for a TLS connection that could not be made."""
-    return ConfigError(
-        f"Elasticsearch's certificate is not trusted: {error.message}. Set ALB_LOGS_ES_CA_CERT to "
-        "the file of the authority that signed it, and see that it has not expired"
-    )
+def untrusted(error: TransportError) -> ConfigError | None:
+    """Give our error where no connection can be made until someone mends it; else None."""
+    said = _OPENSSL.sub("", error.message)
+    if not isinstance(error, TlsError) or _BROKEN_OFF.search(said):
+        return None
+    cause = error.message.lower()
+    return ConfigError(next(text for part, text in _TLS if part in cause).format(said=said))
+
+
+_OPENSSL = re.compile(r"^\[SSL[^]]*\] (certificate verify failed: )?|\.? \(_ssl\.c:[0-9]+\)$")
+"""What OpenSSL and Python put around a cause."""
+
+_BROKEN_OFF = re.compile("EOF occurred|timed out")
+"""How a connection ends that may be better next time."""
+
+_NO_TLS = (
+    "ALB_LOGS_ES_URL says https, but no TLS is spoken there ({said}): write http, or turn TLS on "
+    "in Elasticsearch"
+)
+_NO_CERTIFICATE = (
+    "ALB_LOGS_ES_CA_CERT names a file without a certificate in PEM form: give the file of the "
+    "authority that signed Elasticsearch's certificate, which begins with -----BEGIN CERTIFICATE"
+)
+_NO_CONNECTION = (
+    "ALB_LOGS_ES_URL says https, but no TLS connection can be made ({said}): see which versions "
+    "of TLS are taken there, and what stands before Elasticsearch"
+)
+_EXPIRED = (
+    "Renew it, or, where it is the authority's that has expired, put its new one into the file of "
+    "ALB_LOGS_ES_CA_CERT"
+)
+_NOT_YET = (
+    "See that the clock of this machine is right, and that ALB_LOGS_ES_CA_CERT is in force already"
+)
+_ANOTHER_NAME = (
+    "Write into ALB_LOGS_ES_URL a name or address that the certificate holds, or have it issued "
+    "for this one too"
+)
+_UNKNOWN = "Set ALB_LOGS_ES_CA_CERT to the file of the authority that signed it"
+_UNTRUSTED = "Elasticsearch's certificate is not trusted: {said}. "
+
+_TLS = (
+    ("has expired", _UNTRUSTED + _EXPIRED),
+    ("not yet valid", _UNTRUSTED + _NOT_YET),
+    ("match", _UNTRUSTED + _ANOTHER_NAME),
+    ("wrong version number", _NO_TLS),
+    ("record layer failure", _NO_TLS),
+    ("no certificate or crl found", _NO_CERTIFICATE),
+    ("pem lib", _NO_CERTIFICATE),
+    ("verify failed", _UNTRUSTED + _UNKNOWN),
+    ("", _NO_CONNECTION),
+)
+"""Sentences for what TLS does not let come about: the first whose part is in the cause."""
 
 
 def _cluster_fault(
@@ -107,10 +162,15 @@ def _cluster_fault(
 
 def _permission(status: int) -> str:
     if status == 401:  # noqa: PLR2004  the one that names itself
-        return "Check ALB_LOGS_ES_API_KEY, or ALB_LOGS_ES_USERNAME and ALB_LOGS_ES_PASSWORD"
+        return (
+            "Check ALB_LOGS_ES_API_KEY, or ALB_LOGS_ES_USERNAME and ALB_LOGS_ES_PASSWORD, or the "
+            "parameter or secret that holds the key"
+        )
     return (
         "Grant create_doc, create_index and view_index_metadata on the log indices, create_doc "
-        "and view_index_metadata on the dead letters"
+        "and view_index_metadata on the dead letters to the user or key that the settings name: "
+        "`alb-logs setup --print-role ingest` prints this role; who runs `alb-logs setup` needs "
+        "manage_index_templates, manage_ilm, manage_pipeline and the rest of `--print-role setup`"
     )
 
 
@@ -138,15 +198,23 @@ _FIXES = (
     _Fix("index_closed_exception", "", "Open the index: POST /{index}/_open"),
     _Fix(
         "cluster_block_exception",
-        "read-only-allow-delete",
+        _FULL_DISK,
         "A disk of the cluster is full: free space, then lift the block: PUT /{index}/_settings "
         '{{"index.blocks.read_only_allow_delete": null}}',
     ),
     _Fix(
         "cluster_block_exception",
+        "cluster read-only",
+        "Someone made the whole cluster read-only: lift it with PUT /_cluster/settings "
+        '{{"persistent": {{"cluster.blocks.read_only": null, '
+        '"cluster.blocks.read_only_allow_delete": null}}}}',
+    ),
+    _Fix(
+        "cluster_block_exception",
         "",
-        "Someone blocked writing: lift it with PUT /{index}/_settings "
-        '{{"index.blocks.write": null, "index.blocks.read_only": null}}',
+        "Someone blocked the index: lift it with PUT /{index}/_settings "
+        '{{"index.blocks.write": null, "index.blocks.read_only": null, '
+        '"index.blocks.metadata": null}}',
     ),
     _Fix(
         "index_not_found_exception",

@@ -18,12 +18,20 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import Any
 
-from elastic_transport import TlsError, TransportError
+from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from pipeline.encoding import Batch
 from pipeline.errors import AccountingError, ClusterRefusedError, SinkUnavailableError
-from pipeline.refusals import RETRIED, Refused, in_words, own_fault, refusal, untrusted
+from pipeline.refusals import (
+    RETRIED,
+    Refused,
+    in_words,
+    own_fault,
+    passes,
+    refusal,
+    untrusted,
+)
 
 REQUEST_SECONDS = 60.0
 """How long one bulk request may take; under a deadline, less."""
@@ -158,9 +166,9 @@ def _send_once(
         if error.meta.status not in RETRIED:
             raise refusal(error) from error
         return pending, error
-    except TlsError as error:
-        raise untrusted(error) from error
     except TransportError as error:  # no connection, a time-out, an answer cut in the middle
+        if fault := untrusted(error):
+            raise fault from error
         return pending, error
     return _sort_replies(ids, pending, answer, replies)
 
@@ -209,7 +217,7 @@ def _sort_replies(
             replies.created += 1
         elif create["status"] == _CONFLICT:
             replies.duplicates += 1
-        elif create["status"] in RETRIED:
+        elif passes(create):
             again.append(at)
             cause = f"{create['status']} {create['error']['type']}: {create['error']['reason']}"
         else:

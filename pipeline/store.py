@@ -50,7 +50,7 @@ def open_store(es: Elasticsearch, prefix: str) -> Store:
     """Give the cluster as `setup` left it; ConfigError where it was never run."""
     with elasticsearch_errors():
         meta = index_meta(es, f"{prefix}-dead-letter")
-    if meta is None:
+    if not meta:
         raise ConfigError(
             f"this cluster is not prepared for the prefix {prefix!r}: {_RUN_SETUP} with the same "
             "ALB_LOGS_INDEX_PREFIX"

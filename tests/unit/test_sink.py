@@ -1,0 +1,800 @@
+"""
+Sending documents: what is sent again, for how long, and what each reply means.
+
+The server is the real one. Where it can not be made to fail on demand, `Faults` stands between it
+and the real client and spoils single bulk requests or their answers.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock, Thread
+from typing import Any
+
+import pytest
+from elastic_transport import (
+    ApiResponseMeta,
+    ConnectionError,  # noqa: A004  the client's own name
+    ConnectionTimeout,
+    HttpHeaders,
+    NodeConfig,
+    SerializationError,
+    TlsError,
+    Transport,
+    TransportApiResponse,
+)
+from elasticsearch import Elasticsearch
+
+from pipeline import sink
+from pipeline.encoding import Batch, create_item
+from pipeline.errors import (
+    AccountingError,
+    ClusterRefusedError,
+    ConfigError,
+    SinkUnavailableError,
+)
+from pipeline.refusals import Refused, own_fault, passes
+from pipeline.sink import Deadline, Replies, index_batches, send_batch, send_items
+
+Send = Callable[[bytes], TransportApiResponse]
+"""Hand a body on to the real server."""
+
+Fault = Callable[[Send, bytes], TransportApiResponse]
+"""Answer one bulk request in the real server's place, or spoil its answer."""
+
+
+class Faults(Transport):
+    """
+    Stand between the real client and the real server, and spoil bulk requests as told.
+
+    Each fault takes one request, in turn; `otherwise` takes those after the last. A body above
+    `limit` bytes is refused with 413 before that. Any other request passes, and all are noted.
+    """
+
+    def __init__(
+        self,
+        es: Elasticsearch,
+        *faults: Fault,
+        otherwise: Fault | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self._real = es.transport
+        self._faults = iter(faults)
+        self._otherwise = otherwise or unharmed
+        self._limit = limit
+        self._lock = Lock()
+        self.requests: list[tuple[str, str]] = []
+        self.bodies: list[bytes] = []
+        self.timeouts: list[float] = []
+        self.es = Elasticsearch(_transport=self)
+
+    def perform_request(
+        self,
+        method: str,
+        target: str,
+        *,
+        body: Any = None,  # noqa: ANN401  whatever elasticsearch-py gives
+        **options: Any,  # noqa: ANN401
+    ) -> TransportApiResponse:
+        """Send a request, or do with it as told."""
+
+        def send(body: Any) -> TransportApiResponse:  # noqa: ANN401
+            return self._real.perform_request(method, target, body=body, **options)
+
+        self.requests.append((method, target))
+        if not target.startswith("/_bulk"):
+            return send(body)
+        with self._lock:
+            self.bodies.append(body)
+            self.timeouts.append(options["request_timeout"])
+            if self._limit is not None and len(body) > self._limit:
+                return answer(413, "Request Entity Too Large")
+            fault = next(self._faults, self._otherwise)
+        return fault(send, body)
+
+    @property
+    def sent(self) -> list[list[str]]:
+        """Give the ids in each body that was sent."""
+        return [ids_in_body(body) for body in self.bodies]
+
+
+def unharmed(send: Send, body: bytes) -> TransportApiResponse:
+    """Let a request and its answer through."""
+    return send(body)
+
+
+def lost_before(_send: Send, _body: bytes) -> TransportApiResponse:
+    """Lose the connection before the server has seen the request."""
+    raise ConnectionError("reset on the way there")
+
+
+def lost_after(send: Send, body: bytes) -> TransportApiResponse:
+    """Lose the connection once the server has acted, before its answer comes."""
+    send(body)
+    raise ConnectionTimeout("no answer in time")
+
+
+def cut_answer(send: Send, body: bytes) -> TransportApiResponse:
+    """Cut the answer of a server that has acted in the middle of its JSON."""
+    send(body)
+    raise SerializationError("half an answer")
+
+
+def answering(status: int, type_: str = "some_exception", reason: str = "some reason") -> Fault:
+    """Answer every request by an error, the server untouched."""
+    error = {"error": {"type": type_, "reason": reason}, "status": status}
+    return lambda _send, _body: answer(status, error)
+
+
+def edited(edit: Callable[[list[Any]], list[Any]]) -> Fault:
+    """Let the server act, and edit its list of replies."""
+
+    def fault(send: Send, body: bytes) -> TransportApiResponse:
+        meta, reply = send(body)
+        return TransportApiResponse(meta, {**reply, "items": edit(reply["items"])})
+
+    return fault
+
+
+def refusing(statuses: Mapping[int, int], *, acted: bool = False) -> Fault:
+    """
+    Refuse single items, by their place in the body (counted on from its end again), for now.
+
+    The server sees only the others; or it has `acted` on all of them, and only says no.
+    """
+
+    def fault(send: Send, body: bytes) -> TransportApiResponse:
+        items = items_of(body)
+        refused = {at % len(items): status for at, status in statuses.items()}
+        seen = [at for at in range(len(items)) if acted or at not in refused]
+        replies = dict(zip(seen, real_replies(send, [items[at] for at in seen]), strict=True))
+        ids = ids_in_body(body)
+        replies |= {at: reply_for_now(ids[at], status) for at, status in refused.items()}
+        return answer(200, {"items": [replies[at] for at in range(len(items))]})
+
+    return fault
+
+
+def real_replies(send: Send, items: list[bytes]) -> list[Any]:
+    """Send items to the real server, if any, and give its replies."""
+    return list(send(b"".join(items)).body["items"]) if items else []
+
+
+def reply_for_now(id_: str, status: int) -> dict[str, Any]:
+    """Give the reply to an item that a server is too busy for."""
+    error = {"type": "es_rejected_execution_exception", "reason": "queue is full"}
+    return {"create": {"_index": "any", "_id": id_, "status": status, "error": error}}
+
+
+def answer(status: int, body: object) -> TransportApiResponse:
+    """Give an answer of Elasticsearch."""
+    headers = HttpHeaders(
+        {"content-type": "application/json", "x-elastic-product": "Elasticsearch"}
+    )
+    return TransportApiResponse(
+        ApiResponseMeta(
+            status=status,
+            http_version="1.1",
+            headers=headers,
+            duration=0.0,
+            node=NodeConfig("http", "127.0.0.1", 9200),
+        ),
+        body,
+    )
+
+
+def items_of(body: bytes) -> list[bytes]:
+    """Cut a bulk body into its items, each an action line and a document line."""
+    lines = body.split(b"\n")
+    return [b"%b\n%b\n" % pair for pair in zip(lines[0:-1:2], lines[1:-1:2], strict=True)]
+
+
+def ids_in_body(body: bytes) -> list[str]:
+    """Give the ids of a bulk body, in its order."""
+    return [json.loads(item.split(b"\n")[0])["create"]["_id"] for item in items_of(body)]
+
+
+IDS = [f"id-{number}" for number in range(8)]
+
+
+@pytest.fixture
+def index(prefix: str) -> str:
+    """Name an index that is made by its first document and removed after the test."""
+    return f"{prefix}-plain"
+
+
+def items_for(index: str, ids: list[str] = IDS) -> list[bytes]:
+    """Give one bulk item for each id, all of one length."""
+    return [create_item(index, id_, b'{"name":"%b"}' % id_.encode()) for id_ in ids]
+
+
+def batch_for(index: str, *ids: str) -> Batch:
+    """Give a batch of these documents."""
+    return Batch(read=len(ids), size=0, ids=list(ids), items=items_for(index, list(ids)))
+
+
+def found(es: Elasticsearch, index: str) -> set[str]:
+    """Give the ids that are in an index."""
+    es.indices.refresh(index=index)
+    return {hit["_id"] for hit in es.search(index=index, size=1_000)["hits"]["hits"]}
+
+
+def at_once(pauses: list[float] | None = None, end: float = float("inf")) -> Deadline:
+    """Give a deadline that notes each pause instead of waiting."""
+    return Deadline(end, pause=([] if pauses is None else pauses).append)
+
+
+# --- until when ----------------------------------------------------------------------------------
+
+
+def longest_pause(attempt: int) -> float:
+    """Give the longest pause that may follow an attempt, by its number from 0."""
+    return min(20.0, 0.25 * 2.0**attempt)
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_pauses_double_up_to_a_limit_and_are_spread(attempt: int) -> None:
+    """A pause lies between half and all of 0.25 s, doubled with each attempt, at most 20 s."""
+    pauses: list[float] = []
+    deadline = at_once(pauses)
+
+    for _ in range(200):
+        deadline.back_off(attempt, "busy")
+
+    longest = longest_pause(attempt)
+    assert longest / 2 <= min(pauses)
+    assert max(pauses) <= longest
+    assert max(pauses) - min(pauses) > longest / 4  # clients that fail together come back apart
+
+
+def test_a_pause_that_outlasts_the_deadline_is_not_begun() -> None:
+    """Where the next attempt would come too late the error comes now, with what caused it."""
+    pauses: list[float] = []
+    deadline = at_once(pauses, time.monotonic() + 2.0)
+    cause = ConnectionError("reset")
+
+    with pytest.raises(SinkUnavailableError, match=r"did not take .* reset.* safe in S3") as it:
+        deadline.back_off(5, cause)  # 4 seconds at least
+
+    assert not pauses
+    assert cause is it.value.__cause__
+
+
+def test_a_cause_may_be_a_text() -> None:
+    """What an item was refused with is told as it is."""
+    with pytest.raises(SinkUnavailableError, match="429 busy") as it:
+        at_once(end=0.0).back_off(0, "429 busy")
+
+    assert it.value.__cause__ is None
+
+
+def test_the_sooner_deadline_counts() -> None:
+    """`within` gives the sooner of two moments, and never less than no time."""
+    now = time.monotonic()
+
+    assert Deadline().left() == float("inf")
+    assert 9.0 < Deadline().within(10.0).left() <= 10.0
+    assert 0.0 < Deadline(now + 5.0).within(10.0).left() <= 5.0
+    assert 0.0 < Deadline(now + 10.0).within(5.0).left() <= 5.0
+    assert 0.0 == Deadline(now - 5.0).left()
+
+
+def test_giving_up_leaves_no_time_to_any_deadline_made_of_it() -> None:
+    """An object that failed in one place is given up in all."""
+    deadline = Deadline()
+    derived = deadline.within(100.0)
+
+    deadline.give_up()
+
+    assert 0.0 == derived.left()
+    with pytest.raises(SinkUnavailableError):
+        derived.back_off(0, "busy")
+
+
+def test_giving_up_ends_a_pause() -> None:
+    """Who waits for the next attempt wakes up at once when the object is given up."""
+    deadline = Deadline()
+    waiting = Thread(target=deadline.back_off, args=(6, "busy"))  # 8 seconds at least
+    waiting.start()
+
+    deadline.give_up()
+    waiting.join(4.0)
+
+    assert not waiting.is_alive()
+
+
+def test_a_pause_is_waited_for() -> None:
+    """Without a test's own `pause` time does pass."""
+    before = time.monotonic()
+
+    Deadline().back_off(0, "busy")
+
+    assert 0.125 <= time.monotonic() - before < 5.0
+
+
+# --- one batch -----------------------------------------------------------------------------------
+
+
+def test_nothing_is_sent_for_no_items(es: Elasticsearch) -> None:
+    """No items, no request: Elasticsearch refuses an empty body."""
+    faults = Faults(es)
+
+    assert Replies() == send_items([], [], es=faults.es, deadline=Deadline())
+    assert [] == faults.bodies
+
+
+def test_documents_are_created_once(es: Elasticsearch, index: str) -> None:
+    """What is new is created; what is there already is a duplicate, and nothing is sent again."""
+    faults = Faults(es)
+
+    first = send_batch(batch_for(index, *IDS[:5]), es=faults.es, deadline=at_once())
+    second = send_batch(batch_for(index, *IDS), es=faults.es, deadline=at_once())
+
+    assert Replies(created=5) == first
+    assert Replies(created=3, duplicates=5) == second
+    assert [IDS[:5], IDS] == faults.sent
+    assert set(IDS) == found(es, index)
+
+
+def test_an_id_that_stands_twice_in_a_body_is_one_document(es: Elasticsearch, index: str) -> None:
+    """Of equal items in one body the first is created, the others are duplicates."""
+    ids = ["a", "b", "a", "a"]
+
+    replies = send_items(ids, items_for(index, ids), es=es, deadline=at_once())
+
+    assert Replies(created=2, duplicates=2) == replies
+    assert {"a", "b"} == found(es, index)
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+@pytest.mark.parametrize("acted", [False, True], ids=["not done", "done"])
+def test_only_the_items_concerned_are_sent_again(
+    es: Elasticsearch, index: str, status: int, *, acted: bool
+) -> None:
+    """Of eight items three are refused for now, then two of these: no other is sent again."""
+    faults = Faults(
+        es,
+        refusing({1: status, 4: status, 7: status}, acted=acted),
+        refusing({0: status, 2: status}, acted=acted),
+    )
+    pauses: list[float] = []
+
+    replies = send_items(IDS, items_for(index), es=faults.es, deadline=at_once(pauses))
+
+    assert [IDS, ["id-1", "id-4", "id-7"], ["id-1", "id-7"]] == faults.sent
+    assert b"".join(items_for(index, ["id-1", "id-7"])) == faults.bodies[2]
+    assert 2 == len(pauses)
+    repeated = 3 if acted else 0
+    assert Replies(created=8 - repeated, duplicates=repeated) == replies
+    assert set(IDS) == found(es, index)
+
+
+@pytest.mark.parametrize(
+    ("fault", "acted"),
+    [
+        *(pytest.param(answering(status), False, id=f"{status}") for status in (429, 500, 502)),
+        *(pytest.param(answering(status), False, id=f"{status}") for status in (503, 504)),
+        pytest.param(lost_before, False, id="lost before"),
+        pytest.param(lost_after, True, id="lost after"),
+        pytest.param(cut_answer, True, id="answer cut"),
+    ],
+)
+def test_a_request_that_failed_is_sent_again_whole(
+    es: Elasticsearch, index: str, fault: Fault, *, acted: bool
+) -> None:
+    """No answer to a request says nothing of its items: all are sent again, which does no harm."""
+    faults = Faults(es, fault, fault)
+    pauses: list[float] = []
+
+    replies = send_items(IDS, items_for(index), es=faults.es, deadline=at_once(pauses))
+
+    assert [IDS, IDS, IDS] == faults.sent
+    assert 2 == len(pauses)
+    assert (Replies(duplicates=8) if acted else Replies(created=8)) == replies
+    assert set(IDS) == found(es, index)
+
+
+def test_pauses_grow_from_one_attempt_to_the_next(es: Elasticsearch, index: str) -> None:
+    """Each attempt of the same batch waits longer than the one before may have."""
+    faults = Faults(es, *[answering(429)] * 9)
+    pauses: list[float] = []
+
+    send_items(IDS, items_for(index), es=faults.es, deadline=at_once(pauses))
+
+    bounds = [(longest_pause(attempt) / 2, longest_pause(attempt)) for attempt in range(9)]
+    assert all(low <= pause <= high for pause, (low, high) in zip(pauses, bounds, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        pytest.param(answering(503, "no_shard"), "503", id="request"),
+        pytest.param(lost_before, "reset on the way there", id="connection"),
+        pytest.param(
+            refusing({0: 429}), "429 es_rejected_execution_exception: queue is full", id="item"
+        ),
+    ],
+)
+def test_trying_ends_at_the_deadline(
+    es: Elasticsearch, index: str, fault: Fault, said: str
+) -> None:
+    """A cluster that does not recover fails the batch in time, after several attempts."""
+    faults = Faults(es, otherwise=fault)
+    before = time.monotonic()
+
+    with pytest.raises(SinkUnavailableError, match=said):
+        send_items(IDS, items_for(index), es=faults.es, deadline=Deadline().within(1.0))
+
+    assert time.monotonic() - before < 5.0
+    assert 2 <= len(faults.bodies) <= 4
+
+
+def test_without_a_deadline_a_body_is_tried_for_its_budget(
+    es: Elasticsearch, index: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing else sets a limit, the budget does: a command line must end, too."""
+    assert 120.0 == sink.BUDGET_SECONDS
+    monkeypatch.setattr(sink, "BUDGET_SECONDS", 0.5)
+    faults = Faults(es, otherwise=answering(503))
+
+    with pytest.raises(SinkUnavailableError):
+        send_items(IDS, items_for(index), es=faults.es, deadline=Deadline())
+
+
+def test_a_request_never_outlasts_the_deadline(es: Elasticsearch, index: str) -> None:
+    """A request may take a minute, under a deadline what is left of it, and a second at least."""
+    faults = Faults(es)
+
+    for seconds in (float("inf"), 20.0, 0.0):
+        deadline = Deadline().within(seconds)
+        send_items(IDS[:1], items_for(index, IDS[:1]), es=faults.es, deadline=deadline)
+
+    longest, shorter, shortest = faults.timeouts
+    assert 60.0 == longest
+    assert 19.0 < shorter <= 20.0
+    assert 1.0 == shortest
+
+
+# --- bodies that are too large -------------------------------------------------------------------
+
+
+def test_a_body_that_is_too_large_is_split(es: Elasticsearch, index: str) -> None:
+    """At 413 a body is halved until each part is taken, at once, in order, nothing twice."""
+    items = items_for(index)
+    faults = Faults(es, limit=3 * len(items[0]))
+    pauses: list[float] = []
+
+    replies = send_items(IDS, items, es=faults.es, deadline=at_once(pauses))
+
+    assert [IDS, IDS[:4], IDS[:2], IDS[2:4], IDS[4:], IDS[4:6], IDS[6:]] == faults.sent
+    assert Replies(created=8) == replies
+    assert set(IDS) == found(es, index)
+    assert not pauses
+
+
+def test_a_single_document_that_is_too_large_is_the_clusters_fault(
+    es: Elasticsearch, index: str
+) -> None:
+    """What can not be split any more fails the object, by a sentence that names the setting."""
+    items = [*items_for(index, IDS[:3]), create_item(index, "large", b'{"x":"%b"}' % (b"x" * 999))]
+    faults = Faults(es, limit=500)
+
+    with pytest.raises(
+        ClusterRefusedError, match=rf"of {len(items[3])} bytes .* raise http.max_content_length"
+    ):
+        send_items([*IDS[:3], "large"], items, es=faults.es, deadline=at_once())
+
+    assert ["large"] == faults.sent[-1]
+
+
+def test_halves_that_fail_are_sent_again_together(es: Elasticsearch, index: str) -> None:
+    """What either half of a split body left over is all that is sent again, with the reason."""
+    items = items_for(index)
+    faults = Faults(es, refusing({1: 429}), refusing({0: 503}), limit=4 * len(items[0]))
+
+    replies = send_items(IDS, items, es=faults.es, deadline=at_once())
+
+    assert [IDS, IDS[:4], IDS[4:], ["id-1", "id-4"]] == faults.sent
+    assert Replies(created=8) == replies
+    assert set(IDS) == found(es, index)
+
+
+@pytest.mark.parametrize("half", [0, 1], ids=["first", "second"])
+def test_the_reason_of_either_half_is_told(es: Elasticsearch, index: str, half: int) -> None:
+    """Where there is no time to send a half of a split body again, the error says what it met."""
+    items = items_for(index)
+    halves: list[Fault] = [unharmed, unharmed]
+    halves[half] = refusing({0: 429})
+    faults = Faults(es, *halves, limit=4 * len(items[0]))
+
+    with pytest.raises(SinkUnavailableError, match="queue is full"):
+        send_items(IDS, items, es=faults.es, deadline=at_once(end=0.0))
+
+    assert [IDS, IDS[:4], IDS[4:]] == faults.sent
+
+
+# --- whose fault ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "said"),
+    [
+        pytest.param(
+            answering(401, "security_exception"),
+            ConfigError,
+            "401 security_exception: some reason. Check ALB_LOGS_ES_API_KEY",
+            id="401",
+        ),
+        pytest.param(
+            answering(403, "security_exception"), ConfigError, "Grant create_doc", id="403"
+        ),
+        pytest.param(
+            answering(403, "cluster_block_exception"),
+            ClusterRefusedError,
+            "index.blocks.write",
+            id="block",
+        ),
+        pytest.param(answering(404), ClusterRefusedError, "mend the cluster", id="404"),
+        pytest.param(
+            lambda _send, _body: answer(405, "Method Not Allowed"),
+            ClusterRefusedError,
+            "405 : Method Not Allowed",
+            id="a text",
+        ),
+        pytest.param(
+            lambda _send, _body: answer(400, {"error": "no handler found"}),
+            ClusterRefusedError,
+            "400 : no handler found",
+            id="an error without type",
+        ),
+    ],
+)
+def test_a_request_that_is_refused_is_not_sent_again(
+    es: Elasticsearch, index: str, fault: Fault, error: type[Exception], said: str
+) -> None:
+    """A refusal that no retry mends fails at once, and says what to do."""
+    faults = Faults(es, fault)
+
+    with pytest.raises(error) as it:
+        send_items(IDS, items_for(index), es=faults.es, deadline=at_once())
+
+    assert said in str(it.value)
+    assert it.value.__cause__ is not None
+    assert 1 == len(faults.bodies)
+
+
+def refused_with(status: int, type_: str, reason: str | None, **more: Any) -> dict[str, Any]:  # noqa: ANN401
+    """Give Elasticsearch's reply to a document that it refuses."""
+    error = {"type": type_, "reason": reason, **more}
+    return {"_index": "some-index", "_id": "x", "status": status, "error": error}
+
+
+@pytest.mark.parametrize(
+    ("type_", "reason"),
+    [
+        ("document_parsing_exception", "[1:2] failed to parse"),
+        ("mapper_parsing_exception", "failed to parse"),  # 8.0 to 8.7
+        ("strict_dynamic_mapping_exception", "dynamic introduction of [x] is not allowed"),
+        ("illegal_argument_exception", "Document contains at least one immense term in field"),
+    ],
+)
+def test_the_document_is_at_fault_for_a_closed_list_of_reasons(type_: str, reason: str) -> None:
+    """Only what says that it is about the document's own content is held against it."""
+    caused = {"type": "x", "reason": "'200' is not an IP string literal."}
+
+    assert Refused(type_, reason) == own_fault(refused_with(400, type_, reason))
+    assert Refused(type_, f"{reason}: {caused['reason']}") == own_fault(
+        refused_with(400, type_, reason, caused_by=caused)
+    )
+    assert Refused(type_, reason) == own_fault(
+        refused_with(400, type_, reason, caused_by={"type": "x"})
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "type_", "reason"),
+    [
+        (400, "illegal_argument_exception", "pipeline with id [x] does not exist"),
+        (400, "illegal_argument_exception", None),
+        (400, "validation_exception", "this action would add [2] shards"),
+        (400, "version_conflict_engine_exception", "x"),
+        (400, "some_exception_of_next_year", "x"),
+        (404, "index_not_found_exception", "no such index"),
+        (413, "circuit_breaking_exception", "x"),
+    ],
+)
+def test_for_any_other_reason_the_cluster_is_at_fault(
+    status: int, type_: str, reason: str | None
+) -> None:
+    """What is not on the list, next year's errors among it, makes no dead letter."""
+    with pytest.raises(ClusterRefusedError, match=f"refused with {status} {type_}: "):
+        own_fault(refused_with(status, type_, reason))
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "expected"),
+    [
+        (429, "rejected execution of coordinating operation", True),
+        (503, None, True),
+        (429, "disk usage exceeded, index has read-only-allow-delete block", False),
+        (400, "failed to parse", False),
+        (403, "index write (api)", False),
+    ],
+)
+def test_a_full_disk_does_not_pass_by_itself(
+    status: int, reason: str | None, *, expected: bool
+) -> None:
+    """Of all that says 429 a full disk alone is not waited for: it takes hours, and a person."""
+    assert expected == passes(refused_with(status, "some_exception", reason))
+
+
+def test_a_body_that_is_no_bulk_body_is_refused_at_once(es: Elasticsearch) -> None:
+    """The real server's own refusal of a whole request is told as it says it."""
+    with pytest.raises(ClusterRefusedError, match="400 illegal_argument_exception: Malformed"):
+        send_items(["x"], [b'["no action"]\n{}\n'], es=es, deadline=at_once())
+
+
+def test_a_certificate_that_is_not_trusted_is_a_wrong_setting(
+    es: Elasticsearch, index: str
+) -> None:
+    """No retry mends a TLS connection that can not be made."""
+
+    def untrusted(_send: Send, _body: bytes) -> TransportApiResponse:
+        raise TlsError("certificate verify failed")
+
+    faults = Faults(es, untrusted)
+
+    with pytest.raises(ConfigError, match=r"verify failed.* ALB_LOGS_ES_CA_CERT"):
+        send_items(IDS, items_for(index), es=faults.es, deadline=at_once())
+
+    assert 1 == len(faults.bodies)
+
+
+# --- replies that do not match -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("edit", "said"),
+    [
+        pytest.param(lambda items: items[1:], "8 documents were sent, 7 were", id="one lost"),
+        pytest.param(lambda items: [*items, items[0]], "8 .* 9 were", id="one doubled"),
+        pytest.param(
+            lambda items: [items[0], items[0], *items[2:]],
+            "a reply for id-0 stands where id-1 was sent",
+            id="one lost and one doubled",
+        ),
+        pytest.param(lambda items: items[::-1], "id-7 stands where id-0", id="in another order"),
+        pytest.param(lambda _items: [], "8 .* 0 were", id="none"),
+    ],
+)
+def test_replies_that_do_not_match_the_documents_are_seen(
+    es: Elasticsearch, index: str, edit: Callable[[list[Any]], list[Any]], said: str
+) -> None:
+    """A reply lost, doubled or misplaced is our fault or a proxy's, and never counted."""
+    faults = Faults(es, edited(edit))
+
+    with pytest.raises(AccountingError, match=said):
+        send_items(IDS, items_for(index), es=faults.es, deadline=at_once())
+
+
+def test_an_answer_without_items_is_seen(es: Elasticsearch, index: str) -> None:
+    """An answer of 200 that replies to nothing is no success."""
+    faults = Faults(es, lambda _send, _body: answer(200, {}))
+
+    with pytest.raises(AccountingError, match="8 documents were sent, 0 were replied to"):
+        send_items(IDS, items_for(index), es=faults.es, deadline=at_once())
+
+
+# --- several batches at once ---------------------------------------------------------------------
+
+
+def wait_for(claim: Callable[[], bool]) -> None:
+    """Wait for a claim to come true, ten seconds at most."""
+    end = time.monotonic() + 10.0
+    while not claim() and time.monotonic() < end:
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("connections", [1, 3])
+def test_a_slow_cluster_slows_the_reading(es: Elasticsearch, index: str, connections: int) -> None:
+    """While sends hang, only one batch more is made than can be sent at once."""
+    gate, made = Event(), list[int]()
+
+    def hanging(send: Send, body: bytes) -> TransportApiResponse:
+        gate.wait(20.0)
+        return send(body)
+
+    def batches() -> Iterator[Batch]:
+        for number in range(9):
+            made.append(number)
+            yield batch_for(index, f"b-{number}")
+
+    faults = Faults(es, otherwise=hanging)
+    sending = index_batches(batches(), es=faults.es, connections=connections, deadline=Deadline())
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(next, sending)
+        try:
+            wait_for(lambda: len(made) > connections and len(faults.bodies) == connections)
+            time.sleep(0.2)  # time enough to do what must not be done
+            held, sent = len(made), len(faults.bodies)
+        finally:
+            gate.set()
+        assert ["b-0"] == first.result(10.0)[0].ids
+    held_after = len(made)
+
+    assert (connections + 1, connections) == (held, sent)
+    assert connections + 1 == held_after  # the next is made only when it is asked for
+    assert [f"b-{number}" for number in range(1, 9)] == [each.ids[0] for each, _ in sending]
+
+
+def test_batches_come_back_in_their_order(es: Elasticsearch, index: str) -> None:
+    """Each batch comes with its own replies, also where a later one was done first."""
+
+    def slow_first(send: Send, body: bytes) -> TransportApiResponse:
+        if ids_in_body(body) == ["b-0"]:
+            time.sleep(0.3)
+        return send(body)
+
+    send_items(["b-1"], items_for(index, ["b-1"]), es=es, deadline=at_once())
+    batches = iter([batch_for(index, "b-0"), batch_for(index, "b-1"), batch_for(index, "b-2")])
+    faults = Faults(es, otherwise=slow_first)
+
+    done = index_batches(batches, es=faults.es, connections=2, deadline=Deadline())
+
+    assert [
+        ("b-0", Replies(created=1)),
+        ("b-1", Replies(duplicates=1)),
+        ("b-2", Replies(created=1)),
+    ] == [(batch.ids[0], replies) for batch, replies in done]
+
+
+def test_the_first_error_ends_all(es: Elasticsearch, index: str) -> None:
+    """When one batch fails the others are given up: no retry goes on, no batch is made any more."""
+    made: list[int] = []
+
+    def batches() -> Iterator[Batch]:
+        for number in range(9):
+            made.append(number)
+            yield batch_for(index, f"b-{number}")
+
+    def only_the_first_refused(_send: Send, body: bytes) -> TransportApiResponse:
+        return answer(401 if ids_in_body(body) == ["b-0"] else 503, {"error": {"type": "x"}})
+
+    faults = Faults(es, otherwise=only_the_first_refused)
+    deadline, before = Deadline(), time.monotonic()
+
+    with pytest.raises(ConfigError, match="401"):
+        list(index_batches(batches(), es=faults.es, connections=2, deadline=deadline))
+
+    assert time.monotonic() - before < 5.0  # where the budget is two minutes
+    assert deadline.given_up.is_set()
+    assert [0, 1, 2] == made
+
+
+def test_an_error_of_the_reader_ends_all(es: Elasticsearch, index: str) -> None:
+    """What fails while the next batch is made comes out as it is, and gives the others up."""
+
+    def batches() -> Iterator[Batch]:
+        yield batch_for(index, "b-0")
+        raise ConfigError("no more")
+
+    faults = Faults(es, otherwise=answering(503))
+    before = time.monotonic()
+
+    with pytest.raises(ConfigError, match="no more"):
+        list(index_batches(batches(), es=faults.es, connections=2, deadline=Deadline()))
+
+    assert time.monotonic() - before < 5.0
+
+
+def test_who_stops_listening_ends_all(es: Elasticsearch, index: str) -> None:
+    """Where the replies are no longer wanted the batches under way are given up."""
+    batches = (batch_for(index, f"b-{number}") for number in range(9))
+    deadline = Deadline()
+    sending = index_batches(batches, es=es, connections=2, deadline=deadline)
+    next(sending)
+
+    sending.close()  # type: ignore[attr-defined]  # an Iterator to the world, a generator here
+
+    assert deadline.given_up.is_set()

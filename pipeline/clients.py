@@ -4,12 +4,16 @@ Make the clients that the settings ask for: Elasticsearch, its secret fetched wh
 Made once per process (in Lambda: once per cold start) by the front doors; rooms are handed them.
 """
 
+import socket
+import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError
+from elastic_transport import ConnectionError as ElasticsearchConnectionError
+from elastic_transport import Urllib3HttpNode
 from elasticsearch import Elasticsearch
 
 from pipeline.config import Config, variable_of
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
 
 SECRET_SECONDS = 300
 """How long a fetched secret is kept: after a rotation the new one is in use by then."""
+
+_BAD_REQUEST = 400
+_PRODUCT = "x-elastic-product"
+_PROBE_SECONDS = 2.0
 
 # A body that stalls is given up and resumed long before botocore's own minute is over.
 _S3 = BotoConfig(
@@ -40,6 +48,7 @@ def make_elasticsearch(config: Config) -> Elasticsearch:
         "retry_on_timeout": False,
         "http_compress": config.es_compress,
         "connections_per_node": config.es_connections + 1,
+        "node_class": _Node,
         **_address(config),
         **_authentication(config),
     }
@@ -50,6 +59,42 @@ def make_elasticsearch(config: Config) -> Elasticsearch:
     except ValueError as error:
         variable = variable_of("es_cloud_id" if config.es_cloud_id else "es_url")
         raise ConfigError(f"{variable}: {error}") from error
+
+
+class _Node(Urllib3HttpNode):
+    """
+    Tell an address that says http, where TLS is spoken, from a server that is down.
+
+    Elasticsearch hangs up on plain http without a word, and proxies answer 400 in their own.
+    """
+
+    def perform_request(self, *args: Any, **options: Any) -> Any:  # noqa: ANN401  as it is there
+        """Send a request; ConfigError where the address is of the wrong scheme."""
+        try:
+            answer = super().perform_request(*args, **options)
+        except ElasticsearchConnectionError:
+            self._refuse_tls()
+            raise
+        if answer.meta.status == _BAD_REQUEST and _PRODUCT not in answer.meta.headers:
+            self._refuse_tls()
+        return answer
+
+    def _refuse_tls(self) -> None:
+        if self.scheme == "http" and _speaks_tls(self.host, self.port):
+            raise ConfigError("ALB_LOGS_ES_URL says http, but TLS is spoken there: write https")
+
+
+def _speaks_tls(host: str, port: int) -> bool:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent over it
+    try:
+        with (
+            socket.create_connection((host, port), _PROBE_SECONDS) as connection,
+            context.wrap_socket(connection, server_hostname=host),
+        ):
+            return True
+    except OSError:
+        return False
 
 
 def make_s3() -> "S3Client":
@@ -108,6 +153,10 @@ def _fetch(setting: str, name: str) -> str:
 
 
 def _existing(path: str) -> str:
-    if not Path(path).is_file():
-        raise ConfigError(f"ALB_LOGS_ES_CA_CERT: there is no file {path}")
-    return path
+    try:
+        with Path(path).open("rb"):
+            return path
+    except OSError as error:
+        raise ConfigError(
+            f"ALB_LOGS_ES_CA_CERT: there is no file {path} to read: {error.strerror}"
+        ) from error

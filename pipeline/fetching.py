@@ -12,7 +12,8 @@ from __future__ import annotations
 import random
 import time
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import urllib3.exceptions
 from botocore.exceptions import (
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import GetObjectOutputTypeDef
 
 _PIECE_BYTES = 256 * 1024  # what a cut connection makes us fetch again, at most
 _ATTEMPTS = 5  # bodies cut in a row without one byte gained
@@ -81,15 +83,26 @@ _REFUSALS: dict[str, tuple[type[PipelineError], str]] = {
 }
 
 
+@dataclass(slots=True)
+class Stored:
+    """Say which bytes to fetch: all from `start` on, of the version `etag` (None: the present)."""
+
+    bucket: str
+    key: str
+    start: int = 0
+    etag: str | None = None
+    """Without quotes; after the first piece, that of the version that is fetched."""
+
+
 def fetch(
-    bucket: str, key: str, *, s3: S3Client, sleep: Callable[[float], None] = time.sleep
+    stored: Stored, *, s3: S3Client, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[bytes]:
     """
     Yield the object's bytes in pieces, as they are stored.
 
     Raises ObjectMissingError, ConfigError or SourceUnavailableError.
     """
-    download = _Download(bucket, key, s3)
+    download = _Download(stored, s3)
     cuts = 0
     try:
         while not download.complete:
@@ -112,14 +125,14 @@ def fetch(
 class _Download:
     """Hold one version of an object, and how far it has come."""
 
-    def __init__(self, bucket: str, key: str, s3: S3Client) -> None:
-        self._bucket, self._key, self._s3 = bucket, key, s3
-        self._uri = f"s3://{bucket}/{key}"
-        with _named_errors(self._uri):
-            answer = s3.get_object(Bucket=bucket, Key=key)
-        self._etag, self._size, self._body = answer["ETag"], answer["ContentLength"], answer["Body"]
-        self._done = 0
-        self._resumed = False
+    def __init__(self, stored: Stored, s3: S3Client) -> None:
+        self._stored, self._s3 = stored, s3
+        self._uri = f"s3://{stored.bucket}/{stored.key}"
+        self._done = stored.start
+        self._partly = stored.start > 0
+        answer = self._get()
+        self._size = stored.start + answer["ContentLength"]
+        stored.etag = answer["ETag"].strip('"')
 
     @property
     def complete(self) -> bool:
@@ -136,18 +149,25 @@ class _Download:
     def resume(self) -> None:
         """Ask for the rest of the same version."""
         self._body.close()
-        self._resumed = True
+        self._partly = True
+        self._get()
+
+    def _get(self) -> GetObjectOutputTypeDef:
+        wanted: dict[str, Any] = {"Bucket": self._stored.bucket, "Key": self._stored.key}
+        if self._partly:
+            wanted["Range"] = f"bytes={self._done}-"
+        if self._stored.etag:
+            wanted["IfMatch"] = f'"{self._stored.etag}"'
         with _named_errors(self._uri):
-            answer = self._s3.get_object(
-                Bucket=self._bucket,
-                Key=self._key,
-                Range=f"bytes={self._done}-",
-                IfMatch=self._etag,
-            )
+            answer = self._s3.get_object(**wanted)
         self._body = answer["Body"]
-        begins_right = answer.get("ContentRange", "").startswith(f"bytes {self._done}-")
-        if answer["ETag"] != self._etag or not begins_right:
+        right = answer["ETag"].strip('"') == (self._stored.etag or answer["ETag"].strip('"'))
+        if self._partly:
+            right &= answer.get("ContentRange", "").startswith(f"bytes {self._done}-")
+        if not right:
+            self._body.close()
             raise SourceUnavailableError(f"{self._uri}: S3 sent something else than its rest")
+        return answer
 
     def stays_cut(self, cuts: int) -> SourceUnavailableError:
         """Make the error for a body that no attempt gets any further."""
@@ -159,9 +179,9 @@ class _Download:
         """
         Read past the last byte, where botocore compares S3's checksum of the object.
 
-        Not after a resume: no checksum of the whole fits a part.
+        Not where only a part was asked for: no checksum of the whole fits it.
         """
-        if self._resumed:
+        if self._partly:
             return
         try:
             with suppress(*_CUT):

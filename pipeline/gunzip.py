@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ObjectCorruptError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import ModuleType
     from zlib import _Decompress
 
@@ -38,9 +38,13 @@ _WITH_HEADER = 16 + zlib.MAX_WBITS
 _SIMPLE_FLAGS = (b"\x00", b"\x08")  # no optional field, or a name
 
 
-def gunzip(pieces: Iterable[bytes], *, name: str) -> Iterator[bytes]:
+def gunzip(
+    pieces: Iterable[bytes], *, name: str, begin: Callable[[int], object] = lambda _: None
+) -> Iterator[bytes]:
     """
     Yield the text of a gzip, or anything else as it is; `name` is what messages call it.
+
+    `begin` is told where each member begins, in stored bytes, before its text comes.
 
     Raises ObjectCorruptError after all text before the damage. Only where a single member is above
     8 MiB and damaged beyond that, the text of its last 32 KiB before the damage may be missing.
@@ -52,7 +56,7 @@ def gunzip(pieces: Iterable[bytes], *, name: str) -> Iterator[bytes]:
         yield from iter(source.take, b"")
         return
     try:
-        yield from _members(source)
+        yield from _members(source, begin)
     except _DAMAGE as exc:
         raise ObjectCorruptError(f"{name}: damaged gzip: {exc}") from exc
 
@@ -67,12 +71,19 @@ class _Source:
             for at in range(0, len(piece), _STEP_BYTES)
         )
         self._back = b""
+        self._drawn = 0
+
+    @property
+    def position(self) -> int:
+        """Count the bytes handed out and not taken back."""
+        return self._drawn - len(self._back)
 
     def take(self, least: int = 1) -> bytes:
         """Take the next few bytes; fewer than `least` only if no more are left."""
         taken, self._back = self._back, b""
         while len(taken) < least and (step := next(self._steps, b"")):
             taken += step
+            self._drawn += len(step)
         return taken
 
     def put_back(self, data: bytes) -> None:
@@ -80,11 +91,12 @@ class _Source:
         self._back = data
 
 
-def _members(source: _Source) -> Iterator[bytes]:
+def _members(source: _Source, begin: Callable[[int], object]) -> Iterator[bytes]:
     """Yield the text of member after member. Some tools pad them with zeros."""
     while data := source.take():
         if data := data.lstrip(b"\0"):
             source.put_back(data)
+            begin(source.position)
             yield from _member(source, _new_decoder(data))
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING
 
+from pipeline.continuation import Continuation, Trail
 from pipeline.deadletters import rejects_of, write_dead_letters
 from pipeline.discovery import ObjectName, ObjectRef
 from pipeline.document import Context
@@ -57,19 +58,51 @@ class Options:
 _DEFAULT = Options()
 
 
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """
+    The seconds that an object may take, and how many of them before the end reading stops.
+
+    What is left of the object then is in the outcome's `rest`; without a reserve it is an error.
+    """
+
+    seconds: float = math.inf
+    reserve: float = 0.0
+
+
+_UNLIMITED = Budget()
+
+
 def ingest_object(
     ref: ObjectRef,
     *,
     s3: "S3Client",
     store: Store,
     options: Options = _DEFAULT,
-    seconds: float = math.inf,
+    budget: Budget = _UNLIMITED,
 ) -> Outcome:
-    """Ingest one S3 object within the seconds given; the outcome holds the error, if any."""
-    chunks = read_object(ref.bucket, ref.key, s3=s3, chunk_bytes=options.chunk_bytes)
+    """Ingest one S3 object, or what is left of it; the outcome holds the error, if any."""
+    before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
     context = replace(context_of(store, options), bucket=ref.bucket, key=ref.key)
-    context = with_name(context, ref.name)
-    return _Ingestion(context, store, options, Deadline().within(seconds)).run(chunks)
+    ingestion = _Ingestion(
+        with_name(context, ref.name),
+        store,
+        options,
+        Deadline().within(budget.seconds),
+        reserve=budget.reserve,
+        read=before.tally.get("lines", 0),
+        unparsed=before.tally.get("rejected", 0),
+    )
+    return ingestion.run(
+        read_object(
+            ref.bucket,
+            ref.key,
+            s3=s3,
+            chunk_bytes=options.chunk_bytes,
+            place=before.place,
+            trail=ingestion.trail,
+        )
+    )
 
 
 def ingest_stream(
@@ -93,9 +126,14 @@ class _Ingestion:
     store: Store
     options: Options
     deadline: Deadline
+    reserve: float = 0.0
+    trail: Trail = field(default_factory=Trail)
     tally: Tally = field(default_factory=Tally)
     read: int = 0
     unparsed: int = 0
+    end: int | None = None
+    """Where the last chunk ends in the object's text; None before the first one."""
+    stopped: bool = False
     cut_off: ObjectCorruptError | SourceUnavailableError | None = None
 
     def run(self, chunks: Chunks) -> Outcome:
@@ -106,10 +144,12 @@ class _Ingestion:
             return Outcome(self.tally, error)
         except PipelineError as error:
             return Outcome(self.tally, error)
+        if self.stopped and self.end is not None:
+            return Outcome(self.tally, rest=self.trail.place(self.end))
         return Outcome(self.tally)
 
     def _carry(self, chunks: Chunks) -> None:
-        batches = map(self._encode, self._until_cut_off(chunks))
+        batches = map(self._encode, self._in_time(self._until_cut_off(chunks)))
         connections, deadline = self.options.connections, self.deadline
         for batch, replies in index_batches(
             batches, es=self.store.es, connections=connections, deadline=deadline
@@ -134,13 +174,28 @@ class _Ingestion:
                 f"{self.unparsed} of the first {self.read} lines are no ALB log lines, such as: "
                 f"{batch.rejects[-1].message}. Nothing of this part was dead-lettered"
             )
-        if not self.deadline.left():
+        self.store.admit(batch.indices)
+        return batch
+
+    def _in_time(self, chunks: Chunks) -> Chunks:
+        """Let chunks through until the time is short, and then no more."""
+        stoppable = True
+        while not stoppable or self.deadline.left() > self.reserve:
+            chunk = next(chunks, None)
+            if chunk is None:
+                return
+            # Where a long line ends is known only by what comes after it.
+            stoppable = isinstance(chunk, Chunk)
+            if isinstance(chunk, Chunk):
+                self.end = chunk.offset + len(chunk.data)
+            self.trail.forget(chunk.offset)
+            yield chunk
+        if self.end is None or not self.reserve:
             raise SinkUnavailableError(
                 "the time is up before the object is: give the function more memory or a longer "
                 "timeout"
             )
-        self.store.admit(batch.indices)
-        return batch
+        self.stopped = True
 
     def _until_cut_off(self, chunks: Chunks) -> Chunks:
         """Let the whole lines before a cut through to their end, and keep the error till then."""

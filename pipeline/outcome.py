@@ -9,6 +9,7 @@ breach of it is an error. Every number that is shown to the outside has its name
 
 from dataclasses import dataclass, fields
 
+from pipeline.continuation import Place
 from pipeline.encoding import Batch
 from pipeline.errors import AccountingError, PipelineError
 from pipeline.sink import Replies
@@ -73,6 +74,9 @@ class Metric:
 
 METRICS = {
     "Objects": Metric("Count", "log objects whose ingestion was tried"),
+    "Continuations": Metric(
+        "Count", "objects that did not fit into their invocation and go on by a message"
+    ),
     "ObjectsFailed": Metric(
         "Count", "objects that failed; their message comes again, or ends in the dead-letter queue"
     ),
@@ -100,10 +104,15 @@ METRICS = {
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one object ended: what became of its lines, and the error that stopped it, if any."""
+    """
+    How one object ended: what became of its lines, and the error that stopped it, if any.
+
+    `rest` is where to go on, where only the time was up: all lines before it are accounted for.
+    """
 
     tally: Tally
     error: PipelineError | None = None
+    rest: Place | None = None
 
 
 def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:

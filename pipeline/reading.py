@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
+from pipeline.continuation import Place, Trail
 from pipeline.errors import ObjectCorruptError, PipelineError
 from pipeline.gunzip import gunzip
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
+
+    from pipeline.fetching import Stored
 
 CHUNK_BYTES = 2 * 1024 * 1024
 LONGEST_LINE = 256 * 1024  # a request line, a header and all headers are 16, 16 and 64 KiB at most
@@ -64,24 +67,68 @@ class LongLine:
     digest: bytes
 
 
-def read_object(
+def read_object(  # noqa: PLR0913 - where, by what, and from where to where: no two go together
     bucket: str,
     key: str,
     *,
     s3: S3Client,
     chunk_bytes: int = CHUNK_BYTES,
+    place: Place | None = None,
+    trail: Trail | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Chunk | LongLine]:
     """
-    Read one S3 object, gzip or plain.
+    Read one S3 object, gzip or plain, from a place on; the trail tells how to go on after a chunk.
 
     Raises ObjectMissingError, ConfigError, SourceUnavailableError or ObjectCorruptError; the last
     two after all whole lines that arrived were yielded.
     """
-    from pipeline.fetching import fetch  # noqa: PLC0415 - local files need no AWS library
+    from pipeline.fetching import Stored, fetch  # noqa: PLC0415 - local files need no AWS library
 
-    pieces = fetch(bucket, key, s3=s3, sleep=sleep)
-    yield from _cut(gunzip(pieces, name=f"s3://{bucket}/{key}"), chunk_bytes)
+    trail = Trail() if trail is None else trail
+    stored = Stored(bucket, key)
+    if place is not None:
+        # Plain text is entered a byte early, for no range may begin at an object's end.
+        begin = max(0, place.offset - 1) if place.member is None else place.member
+        stored = Stored(bucket, key, begin, place.etag)
+    pieces = _noting_version(fetch(stored, s3=s3, sleep=sleep), stored, trail)
+    texts = _texts(pieces, f"s3://{bucket}/{key}", place, trail)
+    yield from _cut(texts, chunk_bytes, offset=place.offset if place else 0)
+
+
+def _noting_version(pieces: Iterator[bytes], stored: Stored, trail: Trail) -> Iterator[bytes]:
+    for piece in pieces:
+        trail.etag = stored.etag or ""
+        yield piece
+
+
+def _texts(
+    pieces: Iterator[bytes], name: str, place: Place | None, trail: Trail
+) -> Iterator[bytes]:
+    """Yield the text from a place on, and note where members begin."""
+    if place is not None and place.member is None:
+        return _without(pieces, min(1, place.offset))
+    at = 0 if place is None else place.member_offset
+    stored = 0 if place is None else place.member or 0
+
+    def begin(position: int) -> None:
+        trail.members.append((at, stored + position))
+
+    def counted() -> Iterator[bytes]:
+        nonlocal at
+        for text in gunzip(pieces, name=name, begin=begin):
+            at += len(text)
+            yield text
+
+    return _without(counted(), 0 if place is None else place.offset - place.member_offset)
+
+
+def _without(texts: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Leave out the first bytes of a text."""
+    for text in texts:
+        if size < len(text):
+            yield text[size:]
+        size = max(0, size - len(text))
 
 
 def read_stream(
@@ -98,14 +145,14 @@ def read_stream(
 
 
 def _cut(
-    texts: Iterable[bytes], chunk_bytes: int, longest: int = LONGEST_LINE
+    texts: Iterable[bytes], chunk_bytes: int, longest: int = LONGEST_LINE, offset: int = 0
 ) -> Iterator[Chunk | LongLine]:
     """
     Pack lines into chunks; an error is raised after the whole lines before it.
 
     A chunk is as many lines as fit into `chunk_bytes`, but at least one; a long line ends it.
     """
-    pack = _Pack()
+    pack = _Pack(offset)
     try:
         for line in _lines(iter(texts), longest):
             if isinstance(line, _LongLineBuilder):

@@ -11,6 +11,7 @@ PIPELINE = ROOT / "pipeline"
 
 GROUND = ("errors", "version", "shipped", "fields")
 ROOMS = (
+    "continuation",
     "discovery",
     "fetching",
     "gunzip",
@@ -115,6 +116,7 @@ def test_the_handler_is_an_adapter() -> None:
     assert {
         "pipeline.clients",
         "pipeline.config",
+        "pipeline.continuation",
         "pipeline.discovery",
         "pipeline.errors",
         "pipeline.ingest",

@@ -31,6 +31,7 @@ from pipeline.errors import (
 )
 from pipeline.fields import Kind
 from pipeline.ingest import (
+    Budget,
     Chunks,
     Options,
     _Ingestion,
@@ -548,7 +549,7 @@ def test_no_object_is_begun_without_time(
     s3.put_object(Bucket=BUCKET, Key=f"{day}.log.gz", Body=gz(*lines_of(day, 3)))
     ref = ObjectRef(BUCKET, f"{day}.log.gz")
 
-    outcome = ingest_object(ref, s3=s3, store=store, seconds=0.0)
+    outcome = ingest_object(ref, s3=s3, store=store, budget=Budget(0.0))
 
     assert isinstance(outcome.error, SinkUnavailableError)
     assert "more memory or a longer timeout" in str(outcome.error)
@@ -574,7 +575,8 @@ def test_an_object_ends_with_its_time(es: Elasticsearch, store: Store, day: str)
 
     assert isinstance(cut_off.error, SinkUnavailableError)
     assert "the time is up before the object is" in str(cut_off.error)
-    assert (1, 1) == (cut_off.tally.lines, cut_off.tally.indexed)
+    assert cut_off.tally.lines == cut_off.tally.indexed
+    assert 1 <= cut_off.tally.lines < 4
     assert again.error is None
     assert 4 == again.tally.lines
     assert ids_of(lines) == documents_in(es, index_of(store, day)).keys()

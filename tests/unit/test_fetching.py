@@ -23,7 +23,7 @@ from pipeline.errors import (
     PipelineError,
     SourceUnavailableError,
 )
-from pipeline.fetching import fetch
+from pipeline.fetching import Stored, fetch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -107,7 +107,9 @@ class CuttingS3:
 
     def fetch(self) -> Fetched:
         """Fetch the object through this client."""
-        return collect(fetch(BUCKET, KEY, s3=cast("S3Client", self), sleep=self.pauses.append))
+        return collect(
+            fetch(Stored(BUCKET, KEY), s3=cast("S3Client", self), sleep=self.pauses.append)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -223,7 +225,7 @@ def test_a_reader_that_stops_early_closes_the_connection(s3: "S3Client") -> None
     """Leaving the pieces half read leaves no connection open."""
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=LARGE)
     cutting = CuttingS3(s3)
-    pieces = fetch(BUCKET, KEY, s3=cast("S3Client", cutting))
+    pieces = fetch(Stored(BUCKET, KEY), s3=cast("S3Client", cutting))
     assert 0 < len(next(pieces)) < len(LARGE)
     del pieces
 
@@ -379,7 +381,7 @@ def test_a_real_connection_that_hangs_up_is_resumed(served: BreakingServer) -> N
 
     This store names the whole object's checksum with a part too, where it can not fit.
     """
-    result = collect(fetch(BUCKET, KEY, s3=served.client(), sleep=lambda _: None))
+    result = collect(fetch(Stored(BUCKET, KEY), s3=served.client(), sleep=lambda _: None))
 
     assert Fetched(LARGE) == result
     assert ["", "bytes=300000-", "bytes=600000-"] == served.ranges
@@ -390,7 +392,7 @@ def test_a_real_connection_that_hangs_up_is_resumed(served: BreakingServer) -> N
 )
 def test_an_object_that_fails_its_checksum_is_not_trusted(served: BreakingServer) -> None:
     """S3 names its own checksum of the bytes; if it differs, they were damaged on their way."""
-    result = collect(fetch(BUCKET, KEY, s3=served.client()))
+    result = collect(fetch(Stored(BUCKET, KEY), s3=served.client()))
 
     assert isinstance(result.error, SourceUnavailableError)
     assert str(result.error).startswith(f"{URI}: damaged on its way: ")
@@ -401,7 +403,7 @@ def test_an_object_that_fails_its_checksum_is_not_trusted(served: BreakingServer
 
 def test_a_missing_object_is_missing(s3: "S3Client") -> None:
     """No such key is neither the operator's fault nor worth a retry."""
-    result = collect(fetch(BUCKET, "missing", s3=s3))
+    result = collect(fetch(Stored(BUCKET, "missing"), s3=s3))
 
     assert isinstance(result.error, ObjectMissingError)
     assert str(result.error).startswith(f"s3://{BUCKET}/missing: there is no such object: ")
@@ -410,7 +412,7 @@ def test_a_missing_object_is_missing(s3: "S3Client") -> None:
 
 def test_a_missing_bucket_is_a_setting_to_mend(s3: "S3Client") -> None:
     """The bucket's name comes from the operator."""
-    result = collect(fetch("alb-no-bucket", KEY, s3=s3))
+    result = collect(fetch(Stored("alb-no-bucket", KEY), s3=s3))
 
     assert isinstance(result.error, ConfigError)
     assert str(result.error).startswith(f"s3://alb-no-bucket/{KEY}: there is no such bucket: ")
@@ -454,7 +456,7 @@ def test_a_refusal_says_whose_fault_it_is(
     )
     with Stubber(client) as stubber:
         stubber.add_client_error("get_object", code, "S3's own words", http_status_code=status)
-        result = collect(fetch(BUCKET, KEY, s3=client))
+        result = collect(fetch(Stored(BUCKET, KEY), s3=client))
 
     assert error is type(result.error)
     assert str(result.error).startswith(f"{URI}: ")
@@ -486,7 +488,7 @@ def test_a_store_that_can_not_be_reached_is_unavailable() -> None:
     """A connection that is refused may be taken later."""
     with BreakingServer(b"", hang_up=0) as server:
         client = server.client()
-    result = collect(fetch(BUCKET, KEY, s3=client))
+    result = collect(fetch(Stored(BUCKET, KEY), s3=client))
 
     assert isinstance(result.error, SourceUnavailableError)
     assert str(result.error).startswith(f"{URI}: S3 can not be reached: ")
@@ -495,7 +497,7 @@ def test_a_store_that_can_not_be_reached_is_unavailable() -> None:
 
 def test_a_request_that_can_not_be_made_is_a_setting_to_mend(s3: "S3Client") -> None:
     """What botocore itself refuses, no retry mends."""
-    result = collect(fetch("no bucket's name", KEY, s3=s3))
+    result = collect(fetch(Stored("no bucket's name", KEY), s3=s3))
 
     assert isinstance(result.error, ConfigError)
     assert isinstance(result.error.__cause__, boto.ParamValidationError)

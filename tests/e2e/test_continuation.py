@@ -1,0 +1,161 @@
+"""An object that does not fit into one invocation ends complete, in several, every line once."""
+
+import gzip
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from devstack.poller import Invocation
+from devstack.traffic import line_id, ordinary_lines
+from pipeline.continuation import MOST_HOPS, Continuation
+from pipeline.store import Store
+from tests.factories import KEY, START, documents, s3_event, sqs_event
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+BUCKET = "alb-log-bucket"
+LINES = list(ordinary_lines(21, 8_000, start=START))
+TEXT = b"".join(line + b"\n" for line in LINES)
+IDS = {line_id(line) for line in LINES}
+HALF = len(TEXT) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """The handler with its queue and its bucket."""
+
+    module: ModuleType
+    s3: "S3Client"
+    sqs: "SQSClient"
+    queue_url: str
+
+    def invoke(self, *bodies: object, seconds: float) -> list[str]:
+        """Invoke the handler with messages, and give the ids of those that fail."""
+        answer: dict[str, Any] = self.module.handler(
+            sqs_event(*bodies), Invocation(seconds=seconds)
+        )
+        return [each["itemIdentifier"] for each in answer["batchItemFailures"]]
+
+    def queued(self) -> list[dict[str, Any]]:
+        """Take the messages that wait."""
+        taken = self.sqs.receive_message(QueueUrl=self.queue_url, MaxNumberOfMessages=10)
+        return [json.loads(each["Body"]) for each in taken.get("Messages", [])]
+
+
+@pytest.fixture
+def world(
+    handler_module: ModuleType,
+    store: Store,
+    elasticsearch_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    """Give a function whose chunks are small, so that it can stop at many places."""
+    with mock_aws():
+        monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+        s3, sqs = boto3.client("s3"), boto3.client("sqs")
+        s3.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+        queue_url = sqs.create_queue(
+            QueueName="alb-logs", Attributes={"VisibilityTimeout": "3600"}
+        )["QueueUrl"]
+        monkeypatch.setenv("ALB_LOGS_ES_URL", elasticsearch_url)
+        monkeypatch.setenv("ALB_LOGS_INDEX_PREFIX", store.prefix)
+        monkeypatch.setenv("ALB_LOGS_BULK_BYTES", "100000")
+        monkeypatch.setenv("ALB_LOGS_QUEUE_URL", queue_url)
+        yield World(handler_module, s3, sqs, queue_url)
+        handler_module._clients.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(TEXT, id="plain"),
+        pytest.param(gzip.compress(TEXT, 1), id="one-member"),
+        pytest.param(gzip.compress(TEXT[:HALF], 1) + gzip.compress(TEXT[HALF:], 1), id="members"),
+    ],
+)
+def test_an_object_goes_on_until_it_is_done(world: World, store: Store, body: bytes) -> None:
+    """Through invocations of two seconds every line ends indexed once, and the counts add up."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=body)
+    waiting: list[Any] = [s3_event(BUCKET, KEY)]
+    tally: Counter[str] = Counter()
+    hops = 0
+    for _ in range(100):
+        if not waiting:
+            break
+        failed = world.invoke(waiting[0], seconds=2.0)  # a slow machine may not get any further
+        queued = world.queued()
+        waiting = waiting[:1] * bool(failed) + waiting[1:] + queued
+        for message in queued:
+            hops = message["albLogsContinuation"]["hop"]
+            tally = Counter(message["albLogsContinuation"]["tally"])
+
+    assert not waiting
+    assert hops >= 2
+    assert 0 < tally["lines"] <= len(LINES)
+    assert tally["lines"] == tally["indexed"] + tally["duplicates"]
+    assert set(documents(store.es, store.prefix)) == IDS
+
+
+def test_what_was_not_begun_is_queued_again(world: World) -> None:
+    """With hardly any time left an object is not begun and not failed: it goes to the queue."""
+    assert world.invoke(s3_event(BUCKET, KEY), seconds=1.1) == []
+
+    (message,) = world.queued()
+    assert message["albLogsContinuation"] | {"version": 1} == {
+        "version": 1,
+        "bucket": BUCKET,
+        "key": KEY,
+        "hop": 1,
+        "place": None,
+        "tally": message["albLogsContinuation"]["tally"],
+    }
+    assert not any(message["albLogsContinuation"]["tally"].values())
+
+
+def test_an_object_does_not_hop_for_ever(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    """After the last hop the message fails and says what to do."""
+    last = Continuation(BUCKET, KEY, hop=MOST_HOPS)
+
+    assert world.invoke(json.loads(last.message()), seconds=1.1) == ["m0"]
+    assert world.queued() == []
+    assert "ObjectsFailed" in capsys.readouterr().out
+
+
+def test_with_elasticsearch_down_nothing_hops(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sink that does not take anything fails the message; it is no reason to go on later."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gzip.compress(TEXT, 1))
+    clients = world.module._clients()
+    down = clients.store.es.options()
+    monkeypatch.setattr(down, "perform_request", refuse)
+    monkeypatch.setattr(clients.store, "es", down)
+    monkeypatch.setattr(down, "options", lambda **_: down)
+
+    assert world.invoke(s3_event(BUCKET, KEY), seconds=3.0) == ["m0"]
+    assert world.queued() == []
+
+
+def refuse(*_: object, **__: object) -> None:
+    """Be a server that is not there."""
+    from elastic_transport import ConnectionError as NotThereError  # noqa: PLC0415
+
+    raise NotThereError("refused")
+
+
+def test_a_queue_that_refuses_fails_the_message(world: World) -> None:
+    """Where the rest can not be queued, the message comes again as it was."""
+    world.sqs.delete_queue(QueueUrl=world.queue_url)
+
+    assert world.invoke(s3_event(BUCKET, KEY), seconds=1.1) == ["m0"]

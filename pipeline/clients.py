@@ -21,6 +21,7 @@ from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
 
 SECRET_SECONDS = 300
 """How long a fetched secret is kept: after a rotation the new one is in use by then."""
@@ -102,6 +103,14 @@ def make_s3() -> "S3Client":
     try:
         return boto3.client("s3", config=_S3)
     except (BotoCoreError, ValueError) as error:  # no such profile, an address that is none
+        raise ConfigError(f"the AWS settings are wrong: {error}") from error
+
+
+def make_sqs() -> "SQSClient":
+    """Give a client of SQS, as boto3's own settings say."""
+    try:
+        return boto3.client("sqs")
+    except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"the AWS settings are wrong: {error}") from error
 
 

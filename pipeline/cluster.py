@@ -245,9 +245,8 @@ def recorded_layout(es: Elasticsearch, prefix: str) -> Layout | None:
 
 def _days(policy: dict[str, Any]) -> int:
     """Give the age at which a policy deletes, where it is in days as ours are."""
-    age = policy.get("phases", {}).get("delete", {}).get("min_age", "")
-    days = age.removesuffix("d")
-    return int(days) if days != age and days.isdigit() else RETENTION_DAYS
+    days = policy.get("phases", {}).get("delete", {}).get("min_age", "").removesuffix("d")
+    return int(days) if days.isdigit() else RETENTION_DAYS
 
 
 def _change(es: Elasticsearch, part: Part) -> Change:

@@ -140,7 +140,8 @@ _UNTRUSTED = "Elasticsearch's certificate is not trusted: {said}. "
 _TLS = (
     ("has expired", _UNTRUSTED + _EXPIRED),
     ("not yet valid", _UNTRUSTED + _NOT_YET),
-    ("match", _UNTRUSTED + _ANOTHER_NAME),
+    ("hostname", _UNTRUSTED + _ANOTHER_NAME),
+    ("ip address mismatch", _UNTRUSTED + _ANOTHER_NAME),
     ("wrong version number", _NO_TLS),
     ("record layer failure", _NO_TLS),
     ("no certificate or crl found", _NO_CERTIFICATE),
@@ -156,21 +157,24 @@ def _cluster_fault(
 ) -> ConfigError | ClusterRefusedError:
     said = f"Elasticsearch refused with {status} {type_}: {reason}"
     if status in _FORBIDDEN and type_ != "cluster_block_exception":
-        return ConfigError(f"{said}. {_permission(status)}")
+        return ConfigError(f"{said}. {_permission(status, reason)}")
     return ClusterRefusedError(f"{said}. {_fix(type_, reason, index)}")
 
 
-def _permission(status: int) -> str:
+def _permission(status: int, reason: str) -> str:
     if status == 401:  # noqa: PLR2004  the one that names itself
         return (
             "Check ALB_LOGS_ES_API_KEY, or ALB_LOGS_ES_USERNAME and ALB_LOGS_ES_PASSWORD, or the "
             "parameter or secret that holds the key"
         )
+    if "[indices:admin/auto_create]" in reason:
+        return "The index is gone: run `alb-logs setup`, which makes it anew"
     return (
         "Grant create_doc, create_index and view_index_metadata on the log indices, create_doc "
-        "and view_index_metadata on the dead letters to the user or key that the settings name: "
-        "`alb-logs setup --print-role ingest` prints this role; who runs `alb-logs setup` needs "
-        "manage_index_templates, manage_ilm, manage_pipeline and the rest of `--print-role setup`"
+        "and view_index_metadata on the dead letters to the user of ALB_LOGS_ES_USERNAME or the "
+        "key of ALB_LOGS_ES_API_KEY: `alb-logs setup --print-role ingest` prints this role; who "
+        "runs `alb-logs setup` needs manage_index_templates, manage_ilm, manage_pipeline and the "
+        "rest of `--print-role setup`"
     )
 
 

@@ -124,7 +124,7 @@ def unknown_elements(xml: bytes) -> list[str]:
     """
     Name what S3 says that boto3 would drop in silence, and a written configuration then lacks.
 
-    That is how older versions of boto3 switched EventBridge off.
+    So a boto3 that is older than EventBridge, of late 2021, would switch it off.
     """
     names = {name.decode() for name in _ELEMENT.findall(xml)}
     return sorted(names - _KNOWN_ELEMENTS)

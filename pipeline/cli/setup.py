@@ -18,6 +18,7 @@ from pipeline.cluster import (
 )
 from pipeline.config import Config
 from pipeline.document import Period
+from pipeline.roles import Role, role_body
 
 
 @click.command(short_help="Prepare a cluster: templates, lifecycle, enrichment.")
@@ -38,6 +39,11 @@ from pipeline.document import Period
 @click.option(
     "--print", "print_", is_flag=True, help="Print every request as JSON; asks no cluster."
 )
+@click.option(
+    "--print-role",
+    type=click.Choice([each.value for each in Role]),
+    help="Print the role that is least for this work, as JSON; asks no cluster.",
+)
 @click.option("--force", is_flag=True, help="Change the period of a cluster that is in use.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for machines.")
 def setup(  # noqa: PLR0913  one parameter an option
@@ -48,6 +54,7 @@ def setup(  # noqa: PLR0913  one parameter an option
     *,
     dry_run: bool,
     print_: bool,
+    print_role: str | None,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -58,15 +65,23 @@ def setup(  # noqa: PLR0913  one parameter an option
     first line is ingested, and again after every upgrade: what is in place already stays as it is.
     What an option does not say stays as it was set up before.
 
+    What --print-role prints is the body of PUT /_security/role/alb-logs-ingest (or -operate,
+    -setup) in Kibana's Dev Tools, and may stand in an API key's role_descriptors, to restrict the
+    key to it: docs/security.md has both requests.
+
     \b
     Examples:
       alb-logs setup --dry-run
       alb-logs setup --retention 30 --replicas 2
       alb-logs setup --print > templates.json
+      alb-logs setup --print-role ingest
 
     Exit codes: 0 done, 1 the cluster does not answer or refuses, 2 a setting is wrong.
     """  # noqa: D301  \b is click's
     config = Config.from_env()
+    if print_role:
+        click.echo(json.dumps(role_body(Role(print_role), config.index_prefix), indent=2))
+        return
     chosen: dict[str, Any] = {
         "period": None if period is None else Period(period),
         "shards": shards,

@@ -954,7 +954,9 @@ def test_a_prefix_is_written_as_s3_wants_it(prefix: str, value: str) -> None:
     assert [prefix] == [rule.prefix for rule in rules(after)]
 
 
-@pytest.mark.parametrize("name", ["alb-logs-queue", "alb-logs-ADC03E899DDDE051", "x", ""])
+@pytest.mark.parametrize(
+    "name", ["alb-logs-queue", "alb-logs-ADC03E899DDDE051", "alb-logs-adc03e899ddde051-2", "x", ""]
+)
 def test_only_ids_of_our_form_are_ours(name: str) -> None:
     """A name that somebody else may give is not taken for ours."""
     (rule,) = rules(configured(entry(QUEUE, name=name)))
@@ -969,6 +971,17 @@ def test_one_made_by_other_means_will_do() -> None:
 
     assert present == connect(present, wanted) == disconnect(present, wanted)
     assert "tf-s3-queue-1" in str(covering(present, wanted))
+
+
+def test_an_id_is_there_once() -> None:
+    """A notification with our Id that was turned elsewhere is turned back: Ids must be unique."""
+    wanted = Subscription(QUEUE, "AWSLogs/")
+    present = configured(entry(OTHER_QUEUE, name=wanted.id, prefix="b/"))
+
+    after = connect(present, wanted)
+
+    assert isinstance(after, dict)
+    assert [(wanted.id, QUEUE)] == [(rule.id, rule.arn) for rule in rules(after)]
 
 
 @pytest.mark.parametrize(
@@ -1004,7 +1017,14 @@ def test_changes_are_named() -> None:
     assert [] == changes(before, before)
 
 
-@pytest.mark.parametrize("present", [{}, configured(entry(prefix="a/"), entry(TOPIC, prefix="t/"))])
+@pytest.mark.parametrize(
+    "present",
+    [
+        pytest.param({}, id="nothing"),
+        pytest.param({"EventBridgeConfiguration": {}}, id="eventbridge"),
+        pytest.param(configured(entry(prefix="a/"), entry(TOPIC, prefix="t/")), id="others"),
+    ],
+)
 def test_a_diff_shows_only_what_changes(present: Configuration) -> None:
     """What is added has a + before it, and no line of another notification is touched."""
     after = connect(present, Subscription(QUEUE, FOLDER))

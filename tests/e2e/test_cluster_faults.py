@@ -131,15 +131,19 @@ def blocked(block: str, *, seen: bool) -> Cause:
 
 @contextmanager
 def gone_for_good(store: Store, index: str) -> Iterator[None]:
-    """Delete an index that was looked at, in a cluster that makes none by itself."""
+    """Delete an index that was looked at, where none by its name is made by itself."""
     store.admit({index})
-    es = store.es
-    es.cluster.put_settings(persistent={"action.auto_create_index": f"-{store.prefix}-*,+*"})
-    try:
-        es.indices.delete(index=index)
-        yield
-    finally:
-        es.cluster.put_settings(persistent={"action.auto_create_index": None})
+    template = f"{store.prefix}-by-order-only"
+    store.es.indices.put_index_template(
+        name=template,
+        index_patterns=[index],
+        priority=900,
+        composed_of=[f"{store.prefix}-settings", f"{store.prefix}-mappings-access"],
+        allow_auto_create=False,
+    )
+    store.es.indices.delete(index=index)
+    yield
+    store.es.indices.delete_index_template(name=template)
 
 
 @contextmanager
@@ -275,15 +279,10 @@ def test_a_cause_of_the_clusters_is_named_and_costs_no_line(
 
 def test_an_index_that_is_gone_is_made_anew(es: Elasticsearch, store: Store, day: str) -> None:
     """A process that failed for it looks again: it needs no restart, nor automatic creation."""
-    index = index_of(store, day)
-    lines = lines_of(day, 3)
-    store.admit({index})
-    es.cluster.put_settings(persistent={"action.auto_create_index": f"-{store.prefix}-*,+*"})
-    try:
-        es.indices.delete(index=index)
+    index, lines = index_of(store, day), lines_of(day, 3)
+
+    with gone_for_good(store, index):
         first, second = [ingest(store, text_of(lines)) for _ in range(2)]
-    finally:
-        es.cluster.put_settings(persistent={"action.auto_create_index": None})
 
     assert isinstance(first.error, ClusterRefusedError)
     assert second.error is None
@@ -441,10 +440,10 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield secured
 
 
-pytestmark_secured = pytest.mark.xdist_group("secured")
+on_a_worker_of_their_own = pytest.mark.xdist_group("secured")
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_the_documented_privileges_are_enough(secured: Secured, day: str) -> None:
     """With TLS and the roles of the documentation lines and dead letters are written."""
     good, bad = lines_of(day, 5), no_log_lines(2)
@@ -461,7 +460,7 @@ def test_the_documented_privileges_are_enough(secured: Secured, day: str) -> Non
     assert ids_of(bad) == letters_of(admin.es, admin, bad).keys()
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 @pytest.mark.parametrize("missing", INGEST)
 def test_a_missing_privilege_is_named(secured: Secured, day: str, missing: str) -> None:
     """Without one of the privileges the object fails with all of them, and loses nothing."""
@@ -482,7 +481,7 @@ def test_a_missing_privilege_is_named(secured: Secured, day: str, missing: str) 
     assert ids_of(good) == documents_in(admin.es, index_of(admin, day)).keys()
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_setup_without_privileges_is_told_which(secured: Secured) -> None:
     """Who may not set up is told what setup needs, besides what ingestion does."""
     es = secured.client("ingest")
@@ -491,14 +490,14 @@ def test_a_setup_without_privileges_is_told_which(secured: Secured) -> None:
         plan_setup(es, Layout(replicas=0))
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_user_who_may_read_nothing_is_told(secured: Secured) -> None:
     """Already opening the store says which privileges are missing."""
     with pytest.raises(ConfigError, match=r"403 security_exception.* view_index_metadata"):
         secured.store("nobody")
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_wrong_password_is_told(secured: Secured) -> None:
     """A 401 names the settings that hold user, password and key."""
     es = secured.client("ingest", "wrong password")
@@ -509,7 +508,7 @@ def test_a_wrong_password_is_told(secured: Secured) -> None:
     assert isinstance(outcome.error, ConfigError)
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_certificate_that_is_not_trusted_is_told(secured: Secured) -> None:
     """Without the authority's file the error names its setting."""
     es = secured.client("ingest", es_ca_cert=None)
@@ -520,7 +519,7 @@ def test_a_certificate_that_is_not_trusted_is_told(secured: Secured) -> None:
     assert isinstance(outcome.error, ConfigError)
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_bodies_above_the_servers_limit_are_split(secured: Secured, day: str) -> None:
     """What the real server refuses with 413 goes in parts: every line once, dead letters too."""
     good, bad = lines_of(day, 300), [each + b"x" * 2_000 for each in no_log_lines(100)]
@@ -536,7 +535,7 @@ def test_bodies_above_the_servers_limit_are_split(secured: Secured, day: str) ->
     assert ids_of(bad) == letters_of(admin.es, admin, bad).keys()
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_document_above_the_servers_limit_is_the_servers_fault(
     secured: Secured, day: str
 ) -> None:
@@ -551,7 +550,7 @@ def test_a_document_above_the_servers_limit_is_the_servers_fault(
     assert {} == letters_of(admin.es, admin, [large])
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_cluster_made_read_only_is_told(secured: Secured, day: str) -> None:
     """A block of the whole cluster names the cluster's setting, not an index's."""
     admin, lines = secured.store("admin"), lines_of(day, 3)
@@ -570,7 +569,27 @@ def test_a_cluster_made_read_only_is_told(secured: Secured, day: str) -> None:
     assert (3, 2) == ((again := ingest(admin, text_of(lines)).tally).lines, again.indexed)
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
+def test_a_cluster_that_makes_no_index_by_itself_is_good_enough(secured: Secured, day: str) -> None:
+    """With action.auto_create_index false, an index that is gone costs one attempt and no line."""
+    admin, lines = secured.store("admin"), lines_of(day, 3)
+    setting = "action.auto_create_index"
+    admin.es.cluster.put_settings(persistent={setting: "false"})
+    try:
+        new = ingest(admin, text_of(lines[:1]))
+        admin.es.indices.delete(index=index_of(admin, day))
+        gone, again = [ingest(admin, text_of(lines)) for _ in range(2)]
+    finally:
+        admin.es.cluster.put_settings(persistent={setting: None})
+
+    assert (1, None) == (new.tally.indexed, new.error)
+    assert isinstance(gone.error, ClusterRefusedError)
+    assert f"allow our indices in {setting}, then run `alb-logs setup`" in str(gone.error)
+    assert (3, None) == (again.tally.indexed, again.error)
+    assert ids_of(lines) == documents_in(admin.es, index_of(admin, day)).keys()
+
+
+@on_a_worker_of_their_own
 def test_a_red_cluster_is_told(secured: Secured) -> None:
     """With a primary shard missing, the error says where to look; a yellow one is good enough."""
     es = secured.client("admin")
@@ -585,7 +604,7 @@ def test_a_red_cluster_is_told(secured: Secured) -> None:
         es.indices.delete(index="red")
 
 
-@pytestmark_secured
+@on_a_worker_of_their_own
 def test_a_server_killed_in_the_middle_costs_no_line(secured: Secured, day: str) -> None:
     """While a dead server starts anew the object waits, and ends with every line once."""
     lines = lines_of(day, 3_000)

@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help venv demo test check docs clean
+.PHONY: help venv demo test cover check bench package docs clean
 
 help:  ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -24,13 +24,23 @@ test: venv  ## every test, against a real Elasticsearch: what CI runs
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report term --cov-fail-under=97
+	$(BIN)/pytest -q -n auto --dist loadfile
+
+cover: venv  ## the same with branch coverage, which takes several times as long
+	$(BIN)/pytest -q -n auto --dist loadfile --cov --cov-report term-missing --cov-fail-under=97
 
 check: venv  ## format, lint, types and the fast tests, in about a minute
 	$(BIN)/ruff format --quiet .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/pytest -q -n auto tests/unit tests/contract tests/property
+
+bench: venv  ## every figure of docs/performance.md in one run; QUICK=1, FULL=1, JSON=FILE
+	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(FULL),--full) $(if $(JSON),--json $(JSON))
+
+package: venv  ## the Lambda zip under dist/; ARCH=arm64|x86_64, PY=3.13, CERTIFICATE=FILE
+	$(BIN)/python -m deploy.lambda_zip $(if $(ARCH),--arch $(ARCH)) $(if $(PY),--python $(PY)) \
+	    $(if $(CERTIFICATE),--certificate $(CERTIFICATE))
 
 docs: venv  ## write the generated pages and mappings anew
 	$(BIN)/python -m devstack.generate

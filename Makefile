@@ -38,8 +38,8 @@ check: venv  ## format, lint, types and the fast tests, in about a minute
 bench: venv  ## every figure of docs/performance.md in one run; QUICK=1, FULL=1, JSON=FILE
 	$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(FULL),--full) $(if $(JSON),--json $(JSON))
 
-package: venv  ## the Lambda zip under dist/; ARCH=arm64|x86_64, PY=3.13, CERTIFICATE=FILE
-	$(BIN)/python -m deploy.lambda_zip $(if $(ARCH),--arch $(ARCH)) $(if $(PY),--python $(PY)) \
+package: venv  ## the Lambda zip under dist/; ARCH=arm64|x86_64, PYTHON_VERSION=3.12
+	$(BIN)/python -m deploy.lambda_zip $(if $(ARCH),--arch $(ARCH)) $(if $(PYTHON_VERSION),--python $(PYTHON_VERSION)) \
 	    $(if $(CERTIFICATE),--certificate $(CERTIFICATE))
 
 docs: venv  ## write the generated pages and mappings anew

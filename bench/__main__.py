@@ -1,0 +1,100 @@
+"""Run all measurements in one go and print them: `make bench`, or `python -m bench`."""
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+
+from bench.cluster import own_store
+from bench.indexing import compare_indexing
+from bench.machine import describe_elasticsearch, describe_machine
+from bench.memory import measure_memory
+from bench.parsing import compare_parsers
+from bench.report import Report, print_report
+from bench.sample import Traffic
+from bench.sizes import SIZES, Sizes
+from bench.split import split_encoder
+from devstack.elasticsearch import start_elasticsearch
+from pipeline.clients import make_elasticsearch
+from pipeline.config import Config
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure as the command line says; a goal that is missed is shown, and is no error."""
+    given = _parser().parse_args(arguments)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    report = measure(SIZES[given.size], console)
+    print_report(report, console)
+    if given.json:
+        given.json.write_text(json.dumps(report.as_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+_WIDTH = 130
+"""Of what is not a terminal: each figure on a line of its own."""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    size = parser.add_mutually_exclusive_group()
+    for name, about in _ABOUT.items():
+        size.add_argument(f"--{name}", action="store_const", dest="size", const=name, help=about)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON, too")
+    parser.set_defaults(size="default")
+    return parser
+
+
+_PATIENCE = 120.0
+"""Seconds: a busy machine may be slow to make an index, and that is not what is measured."""
+
+_ABOUT = {
+    "tiny": "some seconds; shows that it runs, the figures say nothing",
+    "quick": "about a minute and a half; the figures stray more",
+    "full": "objects of 1 and 4 GiB, instead of a quarter and 1; about twelve minutes",
+}
+
+
+def measure(sizes: Sizes, console: Console) -> Report:
+    """Measure everything; Elasticsearch is not up yet while CPU time is measured."""
+    began, traffic = time.monotonic(), Traffic()
+    report = Report(machine=describe_machine())
+    with console.status("Encoding") as status:
+        report.figures += compare_parsers(traffic, sizes.parsed, sizes.parsing_rounds)
+        report.split += split_encoder(traffic, sizes.parsed, sizes.split_rounds)
+        status.update("Starting Elasticsearch")
+        with _elasticsearch() as config:
+            es = make_elasticsearch(config).options(request_timeout=_PATIENCE)
+            report.machine |= describe_elasticsearch(es)
+            with own_store(es) as store:
+                status.update("Indexing")
+                report.figures += compare_indexing(
+                    traffic, store, sizes.indexed, sizes.indexing_rounds
+                )
+                status.update("Ingesting large objects")
+                report.figures += measure_memory(traffic, store, config, sizes.objects)
+    report.traffic += traffic.describe()
+    report.machine["took"] = (
+        f"{time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f} after"
+    )
+    return report
+
+
+@contextmanager
+def _elasticsearch() -> Iterator[Config]:
+    """Give the settings of the Elasticsearch that is set, or else of our own."""
+    config = Config.from_env()
+    if config.es_url or config.es_cloud_id:
+        yield config
+        return
+    with start_elasticsearch() as server:
+        yield replace(config, es_url=(server.url,))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""Keep a corner of a real Elasticsearch for the run: prepared by `setup`, removed at the end."""
+
+import secrets
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from elasticsearch import Elasticsearch
+
+from pipeline.cluster import Layout, Plan, apply_setup, plan_setup
+from pipeline.store import JSON, Store, open_store
+
+_BULK = {"accept": "application/json", "content-type": "application/x-ndjson"}
+
+
+@contextmanager
+def own_store(es: Elasticsearch) -> Iterator[Store]:
+    """Give a cluster that `setup` has prepared under a prefix of this run."""
+    prefix = f"bench-{secrets.token_hex(4)}"
+    plan = plan_setup(es, Layout(prefix=prefix, replicas=0))
+    try:
+        apply_setup(es, plan)
+        yield open_store(es, prefix)
+    finally:
+        _remove(es, prefix, plan)
+
+
+def _remove(es: Elasticsearch, prefix: str, plan: Plan) -> None:
+    for index in es.indices.get(index=f"{prefix}-*"):
+        remove_index(es, index)
+    for part in reversed(plan.parts):  # what names another goes before it
+        es.options(ignore_status=404).perform_request("DELETE", part.path, headers=JSON)
+
+
+def remove_index(es: Elasticsearch, index: str) -> None:
+    """Delete an index, if it is there."""
+    es.options(ignore_status=404).indices.delete(index=index)
+
+
+def post_bodies(es: Elasticsearch, index: str, bodies: list[bytes], connections: int) -> None:
+    """Send ready bulk bodies as fast as the server takes them."""
+    path, asked = f"/{index}/_bulk", {"filter_path": "errors"}
+
+    def post(body: bytes) -> None:
+        answer = es.perform_request("POST", path, params=asked, headers=_BULK, body=body)
+        if answer.body["errors"]:
+            raise RuntimeError("Elasticsearch refused documents of the benchmark")
+
+    with ThreadPoolExecutor(connections) as pool:
+        list(pool.map(post, bodies))
+
+
+def bytes_per_document(es: Elasticsearch, index: str) -> float:
+    """Give the bytes on disk of one document, after merging to one segment."""
+    es.indices.forcemerge(index=index, max_num_segments=1)
+    es.indices.flush(index=index, force=True, wait_if_ongoing=True)
+    total = es.indices.stats(index=index, metric=["store", "docs"])["_all"]["primaries"]
+    return float(total["store"]["size_in_bytes"]) / int(total["docs"]["count"])

@@ -1,0 +1,29 @@
+"""Say how much is measured: more takes longer and strays less."""
+
+from dataclasses import dataclass
+
+MIB = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """
+    How many lines and rounds each part gets.
+
+    `objects` are the sizes of the objects that memory is measured with, in bytes, decompressed.
+    """
+
+    parsed: int
+    parsing_rounds: int
+    split_rounds: int
+    indexed: int
+    indexing_rounds: int
+    objects: tuple[int, int]
+
+
+SIZES = {
+    "tiny": Sizes(400, 1, 1, 400, 1, (MIB, 2 * MIB)),
+    "quick": Sizes(8_000, 5, 3, 30_000, 3, (64 * MIB, 256 * MIB)),
+    "default": Sizes(20_000, 9, 5, 80_000, 7, (256 * MIB, 1024 * MIB)),
+    "full": Sizes(20_000, 9, 5, 80_000, 7, (1024 * MIB, 4096 * MIB)),
+}

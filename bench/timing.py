@@ -1,0 +1,79 @@
+"""
+Time contenders in turns, and compare their medians.
+
+On a shared machine one long run of each would compare two moments; in turns, what else the machine
+does falls on all contenders alike.
+"""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import TypeVar
+
+Prepared = TypeVar("Prepared")
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """The seconds of each contender, round by round."""
+
+    seconds: Mapping[str, list[float]]
+
+    def median(self, name: str) -> float:
+        """Give the median time of a contender."""
+        return median(self.seconds[name])
+
+    def micros(self, name: str, lines: int) -> float:
+        """Give the median time of a contender for one line, in µs."""
+        return self.median(name) / lines * 1e6
+
+    def rate(self, name: str, lines: int) -> float:
+        """Give the median lines per second of a contender."""
+        return lines / self.median(name)
+
+    def ratio(self, slow: str, fast: str) -> float:
+        """Give how many times longer one contender takes than the other."""
+        return self.median(slow) / self.median(fast)
+
+    def spread(self, slow: str, fast: str) -> tuple[float, float]:
+        """Give the extremes of that ratio over the single rounds."""
+        pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
+        ratios = [one / other for one, other in pairs]
+        return min(ratios), max(ratios)
+
+
+def in_turns(
+    contenders: Mapping[str, Callable[[Prepared], float]],
+    rounds: int,
+    prepare: Callable[[], Prepared],
+) -> Times:
+    """
+    Let each contender go once a round, on what was prepared for the round, and give the seconds.
+
+    One round goes before that does not count: it fills the caches and warms Java up.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(rounds + 1):
+        prepared = prepare()
+        for name, contender in contenders.items():
+            gc.collect()
+            took = contender(prepared)
+            if turn:
+                seconds[name].append(took)
+    return Times(seconds)
+
+
+def cpu(work: Callable[[], object]) -> float:
+    """Give the CPU seconds that this process spends on something."""
+    began = time.process_time_ns()
+    work()
+    return (time.process_time_ns() - began) / 1e9
+
+
+def wall(work: Callable[[], object]) -> float:
+    """Give the seconds until something is done."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began

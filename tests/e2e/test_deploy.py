@@ -1,0 +1,391 @@
+"""
+Deploy `serverless.yml` with osls into an emulated AWS, and put objects into the bucket.
+
+The emulator runs the packaged zip, enforces the role and the queue's policy, and has a real
+Elasticsearch behind a gate that a test can shut.
+"""
+
+import io
+import json
+import time
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from botocore.exceptions import ClientError
+from elasticsearch import Elasticsearch
+
+from deploy.lambda_zip import HOST as ARCHITECTURE
+from devstack.aws import REGION
+from devstack.ministack import ACCOUNT, Message, MiniStack, start_ministack
+from devstack.process import log_tail
+from pipeline.cluster import Layout, apply_setup, plan_setup
+from tests.conftest import remove
+from tests.deployment import deployed, package, service_folder
+from tests.factories import KEY, alb_line, documents, gz, s3_event
+from tests.gate import Gate
+
+STAGE = "e2e"
+NAME = f"alb-logs-{STAGE}"
+BUCKET = "the-logs"
+KEY_PARAMETER = "/elastic/key"
+
+TIMEOUT = 6
+VISIBILITY = 8
+MAX_RECEIVES = 5
+# A message that fails each time is seen this long; machines that do much else take their time.
+PATIENCE = MAX_RECEIVES * VISIBILITY + 60
+
+PARAMETERS = {
+    "architecture": ARCHITECTURE,
+    "bucket": BUCKET,
+    "es-api-key-parameter": KEY_PARAMETER,
+    "timeout": TIMEOUT,
+    "batch-size": 1,  # so that every message has that time to itself, and is not hidden for longer
+    "batching-window": 0,
+    "visibility-timeout": VISIBILITY,
+    "max-receive-count": MAX_RECEIVES,
+    "maximum-concurrency": 3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """What was deployed, and what stands around it."""
+
+    aws: MiniStack
+    es: Elasticsearch
+    gate: Gate
+    prefix: str
+    outputs: dict[str, str]
+
+    @property
+    def queue_url(self) -> str:
+        """Give the address of the queue that feeds the function."""
+        return self.aws.sqs().get_queue_url(QueueName=NAME)["QueueUrl"]
+
+    @property
+    def dlq_url(self) -> str:
+        """Give the address of the queue of what was given up."""
+        return self.outputs["DeadLetterQueueUrl"]
+
+    def put(self, key: str, body: bytes) -> None:
+        """Put an object into the bucket."""
+        self.aws.s3().upload_fileobj(io.BytesIO(body), BUCKET, key)
+
+    def send(self, event: object) -> None:
+        """Send a message as if the bucket had."""
+        self.aws.sqs().send_message(QueueUrl=self.queue_url, MessageBody=json.dumps(event))
+
+    def waiting(self) -> list[Message]:
+        """Give the messages of the queue."""
+        return self.aws.messages(self.queue_url)
+
+    def given_up(self) -> list[Message]:
+        """Give the messages of the dead-letter queue."""
+        return self.aws.messages(self.dlq_url)
+
+    def counted(self, numbers: range) -> Counter[int]:
+        """Count the documents of each line of these numbers."""
+        every = (document_number(each) for each in documents(self.es, self.prefix).values())
+        return Counter(number for number in every if number in numbers)
+
+    def announce(self) -> None:
+        """Have the bucket tell the queue of new objects."""
+        queue = {"QueueArn": self.outputs["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+        self.aws.s3().put_bucket_notification_configuration(
+            Bucket=BUCKET,
+            NotificationConfiguration={"QueueConfigurations": [queue]},  # type: ignore[list-item]
+        )
+
+    @contextmanager
+    def unannounced(self) -> Iterator[None]:
+        """Have the bucket tell nobody for a while."""
+        self.aws.s3().put_bucket_notification_configuration(
+            Bucket=BUCKET, NotificationConfiguration={}
+        )
+        try:
+            yield
+        finally:
+            self.announce()
+
+    def wait_until(self, claim: Callable[[], bool]) -> None:
+        """Wait for a claim to come true; if it does not, show what the emulator printed."""
+        deadline = time.monotonic() + PATIENCE
+        while not claim():
+            if time.monotonic() > deadline:
+                raise AssertionError(log_tail(self.aws.log_path))
+            time.sleep(0.3)
+
+    def settled(self) -> bool:
+        """Tell whether every message was taken, or given up."""
+        return not self.waiting()
+
+    def told(self, message: str, key: str) -> list[dict[str, Any]]:
+        """Give what the function logged about an object, in these words."""
+        logs = self.aws.session().client("logs", endpoint_url=self.aws.url)
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{NAME}")
+        lines = [event["message"] for page in pages for event in page["events"]]
+        records = [json.loads(line) for line in lines if line.startswith("{")]
+        return [
+            each for each in records if each.get("message") == message and each.get("key") == key
+        ]
+
+
+def document_number(document: dict[str, Any]) -> int:
+    """Give the number of the line that a document was made of."""
+    return int(document["url"]["path"].removeprefix("/cart/"))
+
+
+def once(numbers: range) -> Counter[int]:
+    """Give what is counted when every line is there once."""
+    return Counter(numbers)
+
+
+def key_of(number: int) -> str:
+    """Give the key of an object of a test's own."""
+    return KEY.replace("3q2xk9fz", f"object{number}")
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[MiniStack]:
+    """Give an emulated account."""
+    with start_ministack() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def gate(elasticsearch_url: str) -> Iterator[Gate]:
+    """Give a way to Elasticsearch that can be shut."""
+    address = urlsplit(elasticsearch_url)
+    with Gate(address.hostname or "", address.port or 80) as way:
+        yield way
+
+
+@pytest.fixture(scope="module")
+def index_prefix(es: Elasticsearch) -> Iterator[str]:
+    """Give the prefix of a cluster prepared for the deployed function."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    apply_setup(es, plan_setup(es, Layout(prefix=name, replicas=0)))
+    yield name
+    remove(es, name)
+
+
+@pytest.fixture(scope="module")
+def stack(
+    aws: MiniStack,
+    es: Elasticsearch,
+    gate: Gate,
+    index_prefix: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Stack:
+    """Deploy as docs/deploy.md says, and let the bucket that exists tell the queue."""
+    session = aws.session()
+    session.client("ssm", endpoint_url=aws.url).put_parameter(
+        Name=KEY_PARAMETER, Value="a2V5OnNlY3JldA==", Type="SecureString"
+    )
+    where = {"LocationConstraint": REGION}
+    aws.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)  # type: ignore[arg-type]
+    service = service_folder(tmp_path_factory.mktemp("service"), package(tmp_path_factory))
+    given = {**PARAMETERS, "es-url": gate.url, "index-prefix": index_prefix}
+    deployed(service, STAGE, given, env={**aws.environment(), "HOME": str(service)})
+    found = session.client("cloudformation", endpoint_url=aws.url).describe_stacks(StackName=NAME)
+    outputs = {
+        each["OutputKey"]: each["OutputValue"] for each in found["Stacks"][0].get("Outputs", [])
+    }
+    made = Stack(aws, es, gate, index_prefix, outputs)
+    made.announce()
+    return made
+
+
+def test_a_new_object_becomes_documents(stack: Stack) -> None:
+    """An object put into the bucket is found in Elasticsearch, every line once."""
+    numbers = range(1_000, 1_200)
+    stack.put(key_of(1), gz(*map(alb_line, numbers)))
+
+    stack.wait_until(lambda: stack.counted(numbers) == once(numbers))
+    stack.wait_until(stack.settled)
+    assert [] == stack.given_up()
+
+
+def test_a_repeated_notification_changes_nothing(stack: Stack) -> None:
+    """The same object announced again and again is there once."""
+    numbers = range(2_000, 2_050)
+    stack.put(key_of(2), gz(*map(alb_line, numbers)))
+    for _ in range(3):
+        stack.send(s3_event(BUCKET, key_of(2)))
+
+    stack.wait_until(lambda: len(stack.told("ingested", key_of(2))) == 4)
+    assert once(numbers) == stack.counted(numbers)
+    told = stack.told("ingested", key_of(2))
+    assert (50, 150) == tuple(
+        sum(each[what] for each in told) for what in ("indexed", "duplicates")
+    )
+    stack.wait_until(stack.settled)
+    assert [] == stack.given_up()
+
+
+def test_siblings_are_passed_over(stack: Stack) -> None:
+    """What lies beside the logs is acknowledged, and leaves no document."""
+    before = len(documents(stack.es, stack.prefix))
+    test_file = "AWSLogs/123456789012/ELBAccessLogTestFile"
+    network = KEY.replace("_app.frontend", "_net.frontend")
+    siblings = (test_file, network, KEY.replace(".log.gz", ".log.parquet"))
+    for key in siblings:
+        stack.put(key, b"Enable AccessLog for ELB: app/name/id at 2026-11-20T10:00:00.000Z")
+
+    stack.wait_until(lambda: all(stack.told("skipped", key) for key in siblings))
+    stack.wait_until(stack.settled)
+    assert [] == stack.given_up()
+    assert before == len(documents(stack.es, stack.prefix))
+
+
+def test_a_missing_object_is_let_go(stack: Stack) -> None:
+    """A message whose object is gone is acknowledged after one look."""
+    stack.send(s3_event(BUCKET, key_of(404)))
+
+    stack.wait_until(lambda: bool(stack.told("object missing", key_of(404))))
+    stack.wait_until(stack.settled)
+    assert [] == stack.given_up()
+    assert 1 == len(stack.told("object missing", key_of(404)))
+
+
+def test_a_damaged_object_is_given_up_and_redriven(stack: Stack) -> None:
+    """
+    A cut object is tried again, then given up; mended and redriven, every line is there once.
+
+    Meanwhile the lines before the damage are there.
+    """
+    numbers = range(3_000, 3_400)
+    whole = gz(*map(alb_line, range(3_000, 3_200))) + gz(*map(alb_line, range(3_200, 3_400)))
+    stack.put(key_of(3), whole[:-40])
+
+    stack.wait_until(lambda: len(stack.given_up()) == 1)
+    stack.wait_until(stack.settled)
+    (message,) = stack.given_up()
+    assert MAX_RECEIVES <= message.receives <= MAX_RECEIVES + 1
+    assert [key_of(3)] == [
+        each["s3"]["object"]["key"] for each in json.loads(message.body)["Records"]
+    ]
+    before = stack.counted(numbers)
+    assert set(range(3_000, 3_200)) <= set(before) < set(numbers)
+
+    with stack.unannounced():  # so that it is the redriven message that brings the lines
+        stack.put(key_of(3), whole)
+    redrive(stack)
+    stack.wait_until(lambda: stack.settled() and stack.counted(numbers) == once(numbers))
+    assert [] == stack.given_up()
+
+
+def redrive(stack: Stack) -> None:
+    """Send what was given up to the queue again, as the console's button does."""
+    sqs = stack.aws.sqs()
+    found = sqs.receive_message(QueueUrl=stack.dlq_url, MaxNumberOfMessages=10)
+    for message in found["Messages"]:
+        sqs.send_message(QueueUrl=stack.queue_url, MessageBody=message["Body"])
+        sqs.delete_message(QueueUrl=stack.dlq_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_without_elasticsearch_nothing_is_lost(stack: Stack) -> None:
+    """Elasticsearch is away for two deliveries of every message: in the end each line is there."""
+    numbers = range(4_000, 4_300)
+
+    def third_delivery_of_each() -> bool:
+        messages = stack.waiting()
+        return len(messages) == 3 and all(each.receives >= 3 for each in messages)
+
+    with stack.gate.closed():
+        for part in range(3):
+            lines = map(alb_line, range(4_000 + 100 * part, 4_100 + 100 * part))
+            stack.put(key_of(40 + part), gz(*lines))
+        stack.wait_until(third_delivery_of_each)
+        assert Counter() == stack.counted(numbers)
+    stack.wait_until(lambda: stack.settled() and stack.counted(numbers) == once(numbers))
+    assert [] == stack.given_up()
+
+
+def test_a_direct_invocation_falls_back_to_the_queue(stack: Stack) -> None:
+    """An event that was sent past the queue, and failed until its sender gave up, is not lost."""
+    numbers = range(5_000, 5_020)
+    with stack.unannounced():
+        stack.put(key_of(5), gz(*map(alb_line, numbers)))
+    stack.wait_until(stack.settled)
+
+    with stack.gate.closed():
+        stack.aws.session().client("lambda", endpoint_url=stack.aws.url).invoke(
+            FunctionName=NAME,
+            InvocationType="Event",
+            Payload=json.dumps(s3_event(BUCKET, key_of(5))).encode(),
+        )
+        stack.wait_until(lambda: bool(stack.waiting()))
+        assert "requestPayload" in json.loads(stack.waiting()[0].body)
+    stack.wait_until(lambda: stack.settled() and stack.counted(numbers) == once(numbers))
+    assert [] == stack.given_up()
+
+
+def test_no_other_bucket_may_send(stack: Stack) -> None:
+    """A bucket that the queue's policy does not name can not be made to send to it."""
+    s3 = stack.aws.s3()
+    where = {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="others", CreateBucketConfiguration=where)  # type: ignore[arg-type]
+    queue = {"QueueArn": stack.outputs["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
+
+    with pytest.raises(ClientError, match="Unable to validate the following destination"):
+        s3.put_bucket_notification_configuration(
+            Bucket="others",
+            NotificationConfiguration={"QueueConfigurations": [queue]},  # type: ignore[list-item]
+        )
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/elsewhere/object"),
+        ("s3:GetObject", "arn:aws:s3:::others/AWSLogs/object"),
+        ("s3:ListBucket", "arn:aws:s3:::others"),
+        ("s3:PutObject", f"arn:aws:s3:::{BUCKET}/AWSLogs/object"),
+        ("s3:DeleteObject", f"arn:aws:s3:::{BUCKET}/AWSLogs/object"),
+        ("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}-dlq"),
+        ("sqs:PurgeQueue", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"),
+        ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/another"),
+        ("ssm:PutParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{KEY_PARAMETER}"),
+        ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:a"),
+        ("kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"),
+        ("logs:CreateLogGroup", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:a"),
+        ("lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{NAME}"),
+        ("ec2:CreateNetworkInterface", "*"),
+    ],
+)
+def test_the_role_may_do_no_more(stack: Stack, action: str, resource: str) -> None:
+    """What the function does not need is denied to its role."""
+    assert "implicitDeny" == decision(stack, action, resource)
+
+
+@pytest.mark.parametrize(
+    ("action", "resource"),
+    [
+        ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/{KEY}"),
+        ("sqs:ChangeMessageVisibility", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"),
+        ("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"),
+        ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{KEY_PARAMETER}"),
+    ],
+)
+def test_the_role_may_do_its_work(stack: Stack, action: str, resource: str) -> None:
+    """What the function needs is granted, so that a denial above says something."""
+    assert "allowed" == decision(stack, action, resource)
+
+
+def decision(stack: Stack, action: str, resource: str) -> str:
+    """Ask IAM what it would say."""
+    session = stack.aws.session()
+    function = session.client("lambda", endpoint_url=stack.aws.url)
+    role = function.get_function_configuration(FunctionName=NAME)["Role"]
+    (result,) = session.client("iam", endpoint_url=stack.aws.url).simulate_principal_policy(
+        PolicySourceArn=role, ActionNames=[action], ResourceArns=[resource]
+    )["EvaluationResults"]
+    return str(result["EvalDecision"])

@@ -440,10 +440,6 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
         yield secured
 
 
-on_a_worker_of_their_own = pytest.mark.xdist_group("secured")
-
-
-@on_a_worker_of_their_own
 def test_the_documented_privileges_are_enough(secured: Secured, day: str) -> None:
     """With TLS and the roles of the documentation lines and dead letters are written."""
     good, bad = lines_of(day, 5), no_log_lines(2)
@@ -460,7 +456,6 @@ def test_the_documented_privileges_are_enough(secured: Secured, day: str) -> Non
     assert ids_of(bad) == letters_of(admin.es, admin, bad).keys()
 
 
-@on_a_worker_of_their_own
 @pytest.mark.parametrize("missing", INGEST)
 def test_a_missing_privilege_is_named(secured: Secured, day: str, missing: str) -> None:
     """Without one of the privileges the object fails with all of them, and loses nothing."""
@@ -481,7 +476,6 @@ def test_a_missing_privilege_is_named(secured: Secured, day: str, missing: str) 
     assert ids_of(good) == documents_in(admin.es, index_of(admin, day)).keys()
 
 
-@on_a_worker_of_their_own
 def test_a_setup_without_privileges_is_told_which(secured: Secured) -> None:
     """Who may not set up is told what setup needs, besides what ingestion does."""
     es = secured.client("ingest")
@@ -490,14 +484,12 @@ def test_a_setup_without_privileges_is_told_which(secured: Secured) -> None:
         plan_setup(es, Layout(replicas=0))
 
 
-@on_a_worker_of_their_own
 def test_a_user_who_may_read_nothing_is_told(secured: Secured) -> None:
     """Already opening the store says which privileges are missing."""
     with pytest.raises(ConfigError, match=r"403 security_exception.* view_index_metadata"):
         secured.store("nobody")
 
 
-@on_a_worker_of_their_own
 def test_a_wrong_password_is_told(secured: Secured) -> None:
     """A 401 names the settings that hold user, password and key."""
     es = secured.client("ingest", "wrong password")
@@ -508,7 +500,6 @@ def test_a_wrong_password_is_told(secured: Secured) -> None:
     assert isinstance(outcome.error, ConfigError)
 
 
-@on_a_worker_of_their_own
 def test_a_certificate_that_is_not_trusted_is_told(secured: Secured) -> None:
     """Without the authority's file the error names its setting."""
     es = secured.client("ingest", es_ca_cert=None)
@@ -519,7 +510,6 @@ def test_a_certificate_that_is_not_trusted_is_told(secured: Secured) -> None:
     assert isinstance(outcome.error, ConfigError)
 
 
-@on_a_worker_of_their_own
 def test_bodies_above_the_servers_limit_are_split(secured: Secured, day: str) -> None:
     """What the real server refuses with 413 goes in parts: every line once, dead letters too."""
     good, bad = lines_of(day, 300), [each + b"x" * 2_000 for each in no_log_lines(100)]
@@ -535,7 +525,6 @@ def test_bodies_above_the_servers_limit_are_split(secured: Secured, day: str) ->
     assert ids_of(bad) == letters_of(admin.es, admin, bad).keys()
 
 
-@on_a_worker_of_their_own
 def test_a_document_above_the_servers_limit_is_the_servers_fault(
     secured: Secured, day: str
 ) -> None:
@@ -550,7 +539,6 @@ def test_a_document_above_the_servers_limit_is_the_servers_fault(
     assert {} == letters_of(admin.es, admin, [large])
 
 
-@on_a_worker_of_their_own
 def test_a_cluster_made_read_only_is_told(secured: Secured, day: str) -> None:
     """A block of the whole cluster names the cluster's setting, not an index's."""
     admin, lines = secured.store("admin"), lines_of(day, 3)
@@ -569,7 +557,6 @@ def test_a_cluster_made_read_only_is_told(secured: Secured, day: str) -> None:
     assert (3, 2) == ((again := ingest(admin, text_of(lines)).tally).lines, again.indexed)
 
 
-@on_a_worker_of_their_own
 def test_a_cluster_that_makes_no_index_by_itself_is_good_enough(secured: Secured, day: str) -> None:
     """With action.auto_create_index false, an index that is gone costs one attempt and no line."""
     admin, lines = secured.store("admin"), lines_of(day, 3)
@@ -589,7 +576,6 @@ def test_a_cluster_that_makes_no_index_by_itself_is_good_enough(secured: Secured
     assert ids_of(lines) == documents_in(admin.es, index_of(admin, day)).keys()
 
 
-@on_a_worker_of_their_own
 def test_a_red_cluster_is_told(secured: Secured) -> None:
     """With a primary shard missing, the error says where to look; a yellow one is good enough."""
     es = secured.client("admin")
@@ -604,7 +590,6 @@ def test_a_red_cluster_is_told(secured: Secured) -> None:
         es.indices.delete(index="red")
 
 
-@on_a_worker_of_their_own
 def test_a_server_killed_in_the_middle_costs_no_line(secured: Secured, day: str) -> None:
     """While a dead server starts anew the object waits, and ends with every line once."""
     lines = lines_of(day, 3_000)

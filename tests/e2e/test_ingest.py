@@ -48,7 +48,7 @@ from pipeline.sink import Deadline
 from pipeline.store import Store, open_store
 from tests.conftest import remove
 from tests.factories import KEY, alb_line, gz
-from tests.unit.test_sink import Faults, edited, refusing
+from tests.faults import Faults, edited, refusing
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -21,8 +21,6 @@ from pipeline.store import JSON, open_store
 from tests.e2e.secure import ANEW, LACKS, PREFIX, Lack, Secure, run
 from tests.e2e.test_ingest import documents_in, ids_of, ingest, lines_of, no_log_lines, text_of
 
-pytestmark = pytest.mark.xdist_group("secure")
-
 ROOT = Path(__file__).parent.parent.parent
 THREE_KINDS = (ROOT / "tests" / "data" / "alb" / "auto-three-kinds.log").read_bytes().splitlines()
 LETTERS = f"{PREFIX}-dead-letter"

@@ -34,7 +34,7 @@ from pipeline.errors import ConfigError, SinkUnavailableError
 from pipeline.fields import Kind
 from pipeline.store import Store, open_store
 from tests.e2e.test_ingest import documents_in, ids_of, ingest, lines_of, prepared, text_of
-from tests.unit.test_sink import Faults, answer
+from tests.faults import Faults, answer
 
 Json = dict[str, Any]
 LACKS = ("lifecycle", "enrichment")

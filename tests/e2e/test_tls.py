@@ -23,9 +23,7 @@ from pipeline.refusals import untrusted
 from pipeline.sink import Deadline, Replies, send_items
 from tests.e2e.secure import PASSWORD, Authority, Secure, new_key, private, run
 from tests.factories import alb_line
-from tests.unit.test_sink import Faults, Send
-
-pytestmark = pytest.mark.xdist_group("secure")
+from tests.faults import Faults, Send
 
 SECRET = "bm9ib2R5OidzIGtleQ=="  # noqa: S105  nobody's
 NO_USER = {"ALB_LOGS_ES_USERNAME": "", "ALB_LOGS_ES_PASSWORD": ""}

@@ -19,7 +19,7 @@ from pipeline.sink import Deadline, send_items
 from pipeline.store import Store
 from tests.e2e.test_ingest import documents_in, ids_of, prepared, stored_gz, text_of
 from tests.factories import alb_line
-from tests.unit.test_sink import (
+from tests.faults import (
     Fault,
     Faults,
     answering,

@@ -9,8 +9,10 @@ https://docs.aws.amazon.com/AmazonS3/latest/userguide/ways-to-add-notification-c
 """
 
 import json
+import os
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -56,14 +58,19 @@ class AwsServer(Server):
         return _session().client("sqs", endpoint_url=self.url)
 
 
-def start_aws() -> AwsServer:
-    """Start an emulated AWS on a free port of 127.0.0.1 and return when it is ready."""
+def start_aws(settings: Mapping[str, str] | None = None) -> AwsServer:
+    """
+    Start an emulated AWS on a free port of 127.0.0.1 and return when it is ready.
+
+    `settings` are the emulator's own, by environment variable (docs.getmoto.org).
+    """
     place = Path(tempfile.mkdtemp(prefix="alb-logs-aws-"))
     port = free_port()
     command = Command(
         name="The AWS emulator",
         argv=(sys.executable, "-P", "-m", "moto.server", "-H", HOST, "-p", str(port)),
         log_path=place / "console.log",
+        env={**os.environ, **(settings or {})},  # noqa: TID251  what a process inherits
     )
     return AwsServer(f"http://{HOST}:{port}", command, scratch=place).start(within=_START_SECONDS)
 

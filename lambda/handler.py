@@ -2,8 +2,10 @@
 Adapt AWS Lambda to `ingest`: an event in, log objects ingested, metrics and failures out.
 
 It holds clients, decorators and the raise, and no rule of its own. SQS messages fail one by one and
-come back by visibility timeout; any other event fails as a whole and is retried by who sent it.
-What fails is logged once, where it happens, and counted (`pipeline.outcome.METRICS`).
+come back, at first soon and then by the queue's timeout (`pipeline.redelivery`); any other event
+fails as a whole and is retried by who sent it. What fails is logged once, where it happens, and
+counted (`pipeline.outcome.METRICS`). `POWERTOOLS_SERVICE_NAME` tells one deployment's metrics and
+logs from another's.
 
 The folder is no package (`lambda` is a keyword): AWS imports `lambda/handler.handler` by string.
 
@@ -31,7 +33,8 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.clients import make_elasticsearch, make_s3, make_sqs
+from pipeline.buckets import Buckets
+from pipeline.clients import make_elasticsearch, make_sqs
 from pipeline.config import Config
 from pipeline.continuation import MOST_HOPS, Continuation
 from pipeline.discovery import ObjectRef, Skipped, objects_in_event, objects_in_message
@@ -46,10 +49,10 @@ from pipeline.errors import (
 )
 from pipeline.ingest import Budget, Options, ingest_object
 from pipeline.outcome import METRICS, Outcome, Tally
+from pipeline.redelivery import read_patience
 from pipeline.store import Store, open_store
 
 if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
 gc.freeze()  # what is loaded stays; later collections need not look at it
@@ -62,18 +65,24 @@ RESERVED_SHARE = 0.3
 MOST_RESERVED_SECONDS = 20.0
 """Reading stops so long before the end: what is under way has that time to be taken."""
 
-logger = Logger(service="alb-logs")
-metrics = Metrics(namespace="alb-logs", service="alb-logs")
+logger = Logger()
+metrics = Metrics(namespace="alb-logs")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 @dataclass(frozen=True, slots=True)
 class _Clients:
-    s3: "S3Client"
-    sqs: "SQSClient"
+    buckets: Buckets
     store: Store
     options: Options
-    queue_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Queue:
+    """The queue that feeds the function."""
+
+    url: str
+    sqs: "SQSClient"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +107,7 @@ def _clients() -> _Clients:
     """Make the clients once per cold start; a wrong setting fails the invocation, by name."""
     config = Config.from_env()
     return _Clients(
-        s3=make_s3(),
-        sqs=make_sqs(),
-        queue_url=config.queue_url,
+        buckets=Buckets(dict(config.bucket_roles)),
         store=open_store(make_elasticsearch(config), config.index_prefix),
         options=Options(
             connections=config.es_connections,
@@ -108,6 +115,13 @@ def _clients() -> _Clients:
             keep_original=config.keep_original,
         ),
     )
+
+
+@cache
+def _queue() -> _Queue | None:
+    """Give the function's own queue, if the settings name it: needed when something goes wrong."""
+    url = Config.from_env().queue_url
+    return _Queue(url, make_sqs()) if url else None
 
 
 @metrics.log_metrics
@@ -118,15 +132,20 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
         _clients()
     except PipelineError:
         _count("StartErrors")
+        if _is_sqs(event):
+            _hurry(event["Records"])
         raise
     invocation = _Invocation.begin(context)
     if _is_sqs(event):
-        return process_partial_response(
+        answer = process_partial_response(
             event=event,
             record_handler=partial(_ingest_message, invocation=invocation),
             processor=processor,
             context=context,
         )
+        failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+        _hurry([record for record in event["Records"] if record["messageId"] in failed])
+        return answer
     _ingest_all(objects_in_event(event), invocation)
     return None
 
@@ -137,6 +156,28 @@ def _is_sqs(event: dict[str, Any]) -> bool:
             return True
         case _:
             return False
+
+
+def _hurry(failed: list[dict[str, Any]]) -> None:
+    """Have messages that failed come again soon; whatever hinders that, they come by themselves."""
+    try:
+        queue = _queue() if failed else None
+        if queue is None:
+            return
+        attributes = queue.sqs.get_queue_attributes(
+            QueueUrl=queue.url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
+        )["Attributes"]
+        patience = read_patience(attributes["VisibilityTimeout"], attributes.get("RedrivePolicy"))
+        for record in failed:
+            pause = patience.pause(int(record["attributes"]["ApproximateReceiveCount"]))
+            if pause < patience.visibility:
+                queue.sqs.change_message_visibility(
+                    QueueUrl=queue.url,
+                    ReceiptHandle=record["receiptHandle"],
+                    VisibilityTimeout=pause,
+                )
+    except (PipelineError, BotoCoreError, ClientError) as error:
+        logger.warning("failed messages come again late", extra={"error": str(error)})
 
 
 def _ingest_message(record: SQSRecord, *, invocation: _Invocation) -> None:
@@ -181,7 +222,9 @@ def _ingest(ref: ObjectRef, invocation: _Invocation) -> PipelineError | None:
     _tell(outcome, goes_on=goes_on)
     logger.remove_keys(["bucket", "key"])
     if isinstance(outcome.error, ConfigError):
-        _clients.cache_clear()  # settings are read anew, and secrets older than five minutes
+        # Settings are read anew, and secrets older than five minutes.
+        _clients.cache_clear()
+        _queue.cache_clear()
     # A missing object stays missing: it is counted and acknowledged.
     return None if isinstance(outcome.error, ObjectMissingError) else outcome.error
 
@@ -189,16 +232,15 @@ def _ingest(ref: ObjectRef, invocation: _Invocation) -> PipelineError | None:
 def _outcome_of(ref: ObjectRef, invocation: _Invocation) -> tuple[Outcome, bool]:
     """Ingest what there is time for, and tell whether the rest of it goes on by a message."""
     clients = _clients()
+    if invocation.seconds <= invocation.reserve:
+        return _pass_on(ref, Outcome(Tally()))
+    s3 = clients.buckets.client_of(ref.bucket)
     budget = Budget(invocation.seconds, invocation.reserve)
-    if budget.seconds <= budget.reserve:
-        return _pass_on(ref, Outcome(Tally()), clients)
-    outcome = ingest_object(
-        ref, s3=clients.s3, store=clients.store, options=clients.options, budget=budget
-    )
-    return _pass_on(ref, outcome, clients) if outcome.rest else (outcome, False)
+    outcome = ingest_object(ref, s3=s3, store=clients.store, options=clients.options, budget=budget)
+    return _pass_on(ref, outcome) if outcome.rest else (outcome, False)
 
 
-def _pass_on(ref: ObjectRef, outcome: Outcome, clients: _Clients) -> tuple[Outcome, bool]:
+def _pass_on(ref: ObjectRef, outcome: Outcome) -> tuple[Outcome, bool]:
     """Queue what is left of an object; where that can not be, the object fails."""
     before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
     tally = Counter(before.tally)
@@ -206,14 +248,15 @@ def _pass_on(ref: ObjectRef, outcome: Outcome, clients: _Clients) -> tuple[Outco
     place = outcome.rest or before.place
     after = replace(before, hop=before.hop + 1, place=place, tally=dict(tally))
     try:
-        _send(after, clients)
+        _send(after)
     except PipelineError as error:
         return replace(outcome, error=error), False
     return outcome, True
 
 
-def _send(continuation: Continuation, clients: _Clients) -> None:
-    if not clients.queue_url:
+def _send(continuation: Continuation) -> None:
+    queue = _queue()
+    if queue is None:
         raise RetriableError(
             "the time of the invocation is up before the object is: set ALB_LOGS_QUEUE_URL to the "
             "function's own queue, so that it can go on by a message, or give it a longer timeout"
@@ -224,7 +267,7 @@ def _send(continuation: Continuation, clients: _Clients) -> None:
             "memory or a longer timeout, and see whether Elasticsearch keeps pace"
         )
     try:
-        clients.sqs.send_message(QueueUrl=clients.queue_url, MessageBody=continuation.message())
+        queue.sqs.send_message(QueueUrl=queue.url, MessageBody=continuation.message())
     except (BotoCoreError, ClientError) as error:
         raise RetriableError(
             f"what is left of the object can not be queued: {error}. Grant sqs:SendMessage on "

@@ -1,5 +1,5 @@
 """
-Make the clients that the settings ask for: Elasticsearch, its secret fetched where it is kept; S3.
+Make the clients that the settings ask for: Elasticsearch, its secret fetched where it is kept; AWS.
 
 Made once per process (in Lambda: once per cold start) by the front doors; rooms are handed them.
 """
@@ -7,9 +7,10 @@ Made once per process (in Lambda: once per cold start) by the front doors; rooms
 import socket
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import boto3
+import botocore.session
 from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError
 from elastic_transport import ConnectionError as ElasticsearchConnectionError
@@ -20,6 +21,8 @@ from pipeline.config import Config, variable_of
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
+    from botocore.client import BaseClient
+    from botocore.credentials import RefreshableCredentials
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
@@ -33,6 +36,15 @@ _PROBE_SECONDS = 2.0
 # A body that stalls is given up and resumed long before botocore's own minute is over.
 _S3 = BotoConfig(
     connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 4}
+)
+
+# What is asked of a queue is small, and asked with little time left.
+_SQS = BotoConfig(
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+)
+
+_STS = BotoConfig(
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
 _PERMISSION = {
@@ -98,18 +110,40 @@ def _speaks_tls(host: str, port: int) -> bool:
         return False
 
 
-def make_s3() -> "S3Client":
-    """Give a client of S3, as boto3's own settings say."""
+def make_s3(credentials: "RefreshableCredentials | None" = None) -> "S3Client":
+    """Give a client of S3, as boto3's own settings say, but for the credentials if given."""
     try:
-        return boto3.client("s3", config=_S3)
+        if credentials is None:
+            return boto3.client("s3", config=_S3)
+        session = botocore.session.get_session()
+        session.register_component("credential_provider", _Given(credentials))
+        return boto3.Session(botocore_session=session).client("s3", config=_S3)
     except (BotoCoreError, ValueError) as error:  # no such profile, an address that is none
+        raise ConfigError(f"the AWS settings are wrong: {error}") from error
+
+
+class _Given:
+    """Stand where botocore looks for credentials."""
+
+    def __init__(self, credentials: "RefreshableCredentials") -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> "RefreshableCredentials":
+        return self._credentials
+
+
+def make_sts() -> "BaseClient":
+    """Give a client of STS, as boto3's own settings say."""
+    try:
+        return cast("BaseClient", boto3.client("sts", config=_STS))
+    except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"the AWS settings are wrong: {error}") from error
 
 
 def make_sqs() -> "SQSClient":
     """Give a client of SQS, as boto3's own settings say."""
     try:
-        return boto3.client("sqs")
+        return boto3.client("sqs", config=_SQS)
     except (BotoCoreError, ValueError) as error:
         raise ConfigError(f"the AWS settings are wrong: {error}") from error
 

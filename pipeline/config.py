@@ -17,6 +17,10 @@ from pipeline.errors import ConfigError
 PREFIX = "ALB_LOGS_"
 
 _ADDRESS = re.compile(r"https?://(\[[0-9a-fA-F:.]+\]|[^][\s/?#:]+)(:[0-9]{1,5})?(/[^\s?#]*)?")
+_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")  # those of 2018 and before may be so long
+_ROLE = re.compile(  # no star in it: serverless.yml grants just this
+    r"arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:role/([A-Za-z0-9_+=,.@/-]+/)?[A-Za-z0-9_+=,.@-]{1,64}"
+)
 
 
 def _setting(about: str, default: Any = None, *, secret: bool = False) -> Any:  # noqa: ANN401
@@ -49,6 +53,9 @@ class Config:
         "goes on by a message to it"
     )
     keep_original: bool = _setting("Keep the raw line in event.original: true or false", False)  # noqa: FBT003
+    bucket_roles: tuple[tuple[str, str], ...] = _setting(
+        "Roles to read buckets of other accounts with: pairs BUCKET=ROLE_ARN, by spaces", ()
+    )
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> "Config":
@@ -136,6 +143,21 @@ def _index_prefix(variable: str, text: str) -> str:
     return text
 
 
+def _roles(variable: str, text: str) -> tuple[tuple[str, str], ...]:
+    roles: dict[str, str] = {}
+    for pair in text.split():
+        bucket, _, role = pair.partition("=")
+        if not _BUCKET.fullmatch(bucket) or not _ROLE.fullmatch(role):
+            raise ConfigError(
+                f"{variable}: {pair!r} is no pair BUCKET=ROLE_ARN; write "
+                "their-logs=arn:aws:iam::123456789012:role/read-logs, the pairs by spaces"
+            )
+        if bucket in roles:
+            raise ConfigError(f"{variable}: {bucket} is there twice: keep one role for it")
+        roles[bucket] = role
+    return tuple(roles.items())
+
+
 _READ: dict[str, Callable[[str, str], Any]] = {
     "es_url": _urls,
     "es_cloud_id": _text,
@@ -151,6 +173,7 @@ _READ: dict[str, Callable[[str, str], Any]] = {
     "index_prefix": _index_prefix,
     "queue_url": _text,
     "keep_original": _switch,
+    "bucket_roles": _roles,
 }
 
 

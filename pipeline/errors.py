@@ -34,6 +34,10 @@ class SourceUnavailableError(RetriableError):
     """S3 did not deliver the object's bytes this time."""
 
 
+class ObjectChangedError(SourceUnavailableError):
+    """Another version is there than the one that reading began with."""
+
+
 class SinkUnavailableError(RetriableError):
     """Elasticsearch did not take the documents before the deadline."""
 

@@ -27,6 +27,7 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from pipeline.errors import (
     ConfigError,
+    ObjectChangedError,
     ObjectMissingError,
     PipelineError,
     SourceUnavailableError,
@@ -53,14 +54,15 @@ _CUT = (
 # What a refusal means, by its code or else its status. The code says more: some throttles and S3's
 # own timeout come with a 400.
 _MISSING = (ObjectMissingError, "there is no such object")
-_CHANGED = (SourceUnavailableError, "it changed while it was read")
+_CHANGED = (ObjectChangedError, "it changed while it was read")
 _LATER = (SourceUnavailableError, "S3 can not serve it now")
 _BAD_CREDENTIALS = (ConfigError, "S3 does not accept the AWS credentials")
 _NOT_GRANTED = (
     ConfigError,
     (
         "grant s3:GetObject on the object, kms:Decrypt on its key if it is encrypted with SSE-KMS,"
-        " and s3:ListBucket on the bucket, without which a missing object reads as refused"
+        " and s3:ListBucket on the bucket, without which a missing object reads as refused; for a"
+        " bucket of another account, name a role that has them in ALB_LOGS_BUCKET_ROLES"
     ),
 )
 _REFUSED = (ConfigError, "S3 refuses the request")

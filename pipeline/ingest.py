@@ -18,6 +18,7 @@ from pipeline.document import Context
 from pipeline.encoding import Batch, encode_chunk
 from pipeline.errors import (
     ClusterRefusedError,
+    ObjectChangedError,
     ObjectCorruptError,
     ObjectNotAlbError,
     PipelineError,
@@ -81,7 +82,24 @@ def ingest_object(
     options: Options = _DEFAULT,
     budget: Budget = _UNLIMITED,
 ) -> Outcome:
-    """Ingest one S3 object, or what is left of it; the outcome holds the error, if any."""
+    """
+    Ingest one S3 object, or what is left of it; the outcome holds the error, if any.
+
+    Where the object is not the one any more whose rest was left, the present one is read anew.
+    """
+    outcome = _ingest_rest(ref, s3, store, options, budget)
+    if (
+        isinstance(outcome.error, ObjectChangedError)
+        and ref.continuation
+        and not outcome.tally.lines
+    ):
+        return _ingest_rest(replace(ref, continuation=None), s3, store, options, budget)
+    return outcome
+
+
+def _ingest_rest(
+    ref: ObjectRef, s3: "S3Client", store: Store, options: Options, budget: Budget
+) -> Outcome:
     before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
     context = replace(context_of(store, options), bucket=ref.bucket, key=ref.key)
     ingestion = _Ingestion(

@@ -22,12 +22,11 @@ from pipeline.store import Store, open_store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of one server in one worker, so that it is started only once."""
+    """Mark what needs the real Elasticsearch, so that it can be left out: -m 'not server'."""
     for item in items:
         names = getattr(item, "fixturenames", ())
         if "es" in names or item.get_closest_marker("server"):
             item.add_marker(pytest.mark.server)
-            item.add_marker(pytest.mark.xdist_group("server"))
 
 
 @pytest.fixture(scope="session")
@@ -79,6 +78,7 @@ def handler_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "alb-logs")
     module = importlib.import_module("lambda.handler")
     module._clients.cache_clear()
+    module._queue.cache_clear()
     return module
 
 

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from pipeline.buckets import Buckets
 from pipeline.cli.parse import KINDS, open_source
-from pipeline.clients import make_elasticsearch, make_s3
+from pipeline.clients import make_elasticsearch
 from pipeline.config import Config
 from pipeline.discovery import ObjectName, ObjectRef, classify_key
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, PipelineError
 from pipeline.fields import Kind
 from pipeline.ingest import Options, context_of, ingest_object, ingest_stream, with_name
 from pipeline.outcome import Outcome, Tally
@@ -25,6 +26,7 @@ _S3_URL = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 
 @dataclass(frozen=True, slots=True)
 class _Run:
+    buckets: Buckets
     store: Store
     options: Options
 
@@ -69,7 +71,8 @@ def ingest(sources: tuple[str, ...], kind: str, *, as_json: bool) -> None:
     """  # noqa: D301  \b is click's
     config = Config.from_env()
     store = open_store(make_elasticsearch(config), config.index_prefix)
-    run = _Run(store, options_of(config, kind=None if kind == "auto" else Kind(kind)))
+    options = options_of(config, kind=None if kind == "auto" else Kind(kind))
+    run = _Run(Buckets(dict(config.bucket_roles)), store, options)
     total, failed = Tally(), 0
     for source, outcome in _outcomes(sources, run):
         total += outcome.tally
@@ -104,7 +107,11 @@ def _ingest_one(source: str, run: _Run) -> Outcome:
     if url is None:
         return _ingest_file(source, run)
     ref = ObjectRef(bucket=url[1], key=url[2], name=_name(url[2]))
-    return ingest_object(ref, s3=make_s3(), store=run.store, options=run.options)
+    try:
+        s3 = run.buckets.client_of(ref.bucket)
+    except PipelineError as error:
+        return Outcome(Tally(), error)
+    return ingest_object(ref, s3=s3, store=run.store, options=run.options)
 
 
 def _ingest_file(source: str, run: _Run) -> Outcome:

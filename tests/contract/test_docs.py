@@ -89,7 +89,8 @@ def test_every_command_is_explained() -> None:
 
 
 def test_the_runbook_is_about_metrics() -> None:
-    """Each heading of the runbook is the name of a metric that can make someone look."""
+    """Each heading of the runbook's second part is a metric that can make someone look."""
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    _, of_metrics = text.split("\n# Metrics\n")
 
-    assert set(re.findall(r"^## (.+)$", text, re.MULTILINE)) <= set(METRICS)
+    assert set() < set(re.findall(r"^## (.+)$", of_metrics, re.MULTILINE)) <= set(METRICS)

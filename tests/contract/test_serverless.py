@@ -16,18 +16,28 @@ from deploy.lambda_zip import ROOT
 from deploy.osls import osls
 from pipeline.config import Config, variable_of
 from pipeline.outcome import METRICS
+from pipeline.redelivery import Patience
 from tests.cloudformation import Template
-from tests.deployment import packaged, service_folder
+from tests.deployment import packaged, parameters, service_folder
 
 GUIDE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 STAGE = "s9"
 NAME = f"alb-logs-{STAGE}"
 BARE = {"bucket": "the-logs"}
+ROLES = (
+    "arn:aws:iam::210987654321:role/read-logs",
+    "arn:aws:iam::310987654321:role/team,a/read=logs",
+    "arn:aws:iam::210987654321:role/read-logs",  # of two buckets
+)
 FULL = {
     **BARE,
     "bucket-account": "210987654321",
     "topic-arn": "arn:aws:sns:eu-central-1:123456789012:log-objects",
     "rule-arn": "arn:aws:events:eu-central-1:123456789012:rule/log-objects",
+    "bucket-roles": " ".join(
+        f"{bucket}={role}"
+        for bucket, role in zip(("a-logs", "b-logs", "c-logs"), ROLES, strict=True)
+    ),
     "kms-key-arns": ",".join(f"arn:aws:kms:eu-central-1:123456789012:key/{n}" for n in (1, 2)),
     "es-api-key-parameter": "/elastic/key",
     "es-api-key-secret": "elastic-key",
@@ -72,6 +82,7 @@ ON_DEMAND: set[Grant] = {
         "secretsmanager:GetSecretValue",
         "arn:aws:secretsmanager:eu-central-1:123456789012:secret:elastic-key-??????",
     ),
+    *(("sts:AssumeRole", role) for role in ROLES),
     *((action, "*") for action in VPC_ACTIONS),
 }
 
@@ -99,6 +110,7 @@ ALARMS = {
     "throttles": ("AWS/Lambda", "Throttles"),
 }
 
+SERVICE = "POWERTOOLS_SERVICE_NAME"
 NO_PLAIN_SECRETS = {"es_api_key", "es_password", "es_username"}
 
 
@@ -222,6 +234,33 @@ def test_the_role_allows_exactly_this(bare: Template) -> None:
 def test_the_role_with_all_options_allows_exactly_this(full: Template) -> None:
     """A parameter adds the grant that it needs, and nothing else."""
     assert Counter(ALWAYS | ON_DEMAND) == grants_of(full)
+
+
+def test_the_roles_of_buckets_are_set_and_granted(full: Template) -> None:
+    """One parameter gives the function both the setting and the permission."""
+    given = full.resources["IngestLambdaFunction"]["Environment"]["Variables"]
+    config = Config.from_env({"ALB_LOGS_BUCKET_ROLES": given["ALB_LOGS_BUCKET_ROLES"]})
+
+    assert ROLES == tuple(role for _, role in config.bucket_roles)
+    assert {role for action, role in grants_of(full) if action == "sts:AssumeRole"} == set(ROLES)
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        "logs",
+        "logs=arn:aws:iam::210987654321:role/*",
+        "logs=arn:aws:iam::*:role/read-logs",
+        "logs=arn:aws:iam::210987654321:user/read-logs",
+    ],
+)
+def test_what_is_no_role_is_not_deployed(tmp_path: Path, pair: str) -> None:
+    """The function may not be let into more than the roles named: nothing is deployed."""
+    given = parameters({**BARE, "bucket-roles": pair})
+    done = osls("package", "--stage", STAGE, *given, service=service_folder(tmp_path))
+
+    assert done.returncode != 0
+    assert f"bucket-roles: '{pair}' is no pair BUCKET=ROLE_ARN" in done.stdout + done.stderr
 
 
 def test_every_star_has_its_reason(full: Template) -> None:
@@ -370,7 +409,12 @@ def test_every_setting_can_be_deployed(function: dict[str, Any]) -> None:
         variable_of(setting.name)
         for setting in fields(Config)
         if setting.name not in NO_PLAIN_SECRETS
-    } == set(function["Environment"]["Variables"])
+    } == set(function["Environment"]["Variables"]) - {SERVICE}
+
+
+def test_a_stage_has_metrics_of_its_own(function: dict[str, Any]) -> None:
+    """The function measures under the name that its alarms and its dashboard look at."""
+    assert NAME == function["Environment"]["Variables"][SERVICE]
 
 
 def test_the_defaults_are_the_pipelines_own(function: dict[str, Any]) -> None:
@@ -379,7 +423,20 @@ def test_the_defaults_are_the_pipelines_own(function: dict[str, Any]) -> None:
     given = function["Environment"]["Variables"]
 
     assert queue == {name: value for name, value in given.items() if "(" in value}
-    assert Config() == Config.from_env({name: given[name] for name in given.keys() - queue})
+    assert Config() == Config.from_env(
+        {name: given[name] for name in given.keys() - queue - {SERVICE}}
+    )
+
+
+def test_an_hour_without_elasticsearch_is_outlasted(bare: Template) -> None:
+    """Though early failures come again soon, messages are tried for more than two hours."""
+    queue = bare.resources["Queue"]
+    visibility = int(queue["VisibilityTimeout"])
+    receives = int(queue["RedrivePolicy"]["maxReceiveCount"])
+    patience = Patience(visibility, receives)
+
+    assert visibility * receives >= 4 * 3_600
+    assert sum(patience.pause(number) for number in range(1, receives + 1)) >= 2 * 3_600
 
 
 def test_the_zip_says_what_it_runs_on(function: dict[str, Any]) -> None:
@@ -437,6 +494,14 @@ def test_the_alarms(bare: Template) -> None:
         assert ["(AlarmTopic)"] == alarm["AlarmActions"] == alarm["OKActions"]
 
 
+@pytest.mark.parametrize("name", ALARMS)
+def test_each_alarm_has_its_page(name: str) -> None:
+    """Whoever an alarm wakes finds a heading of its name in the runbook, and it in the guide."""
+    runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
+    assert f"\n## {name}\n" in runbook
+    assert f"| `{name}` |" in GUIDE
+
+
 def test_alarms_measure_what_exists(bare: Template) -> None:
     """An alarm on our own metric names one that the function has, by its dimension."""
     ours = [
@@ -446,7 +511,7 @@ def test_alarms_measure_what_exists(bare: Template) -> None:
     ]
 
     assert {each["MetricName"] for each in ours} <= set(METRICS)
-    assert [[{"Name": "service", "Value": "alb-logs"}]] * len(ours) == [
+    assert [[{"Name": "service", "Value": NAME}]] * len(ours) == [
         each["Dimensions"] for each in ours
     ]
 
@@ -476,7 +541,7 @@ def test_the_dashboard_shows_what_is_measured(bare: Template) -> None:
     shown = [line for widget in body["widgets"] for line in widget["properties"].get("metrics", [])]
     ours = {tuple(line[2:4]): line[1] for line in shown if line[0] == "alb-logs"}
 
-    assert {("service", "alb-logs")} == set(ours)
+    assert {("service", NAME)} == set(ours)
     assert {line[1] for line in shown if line[0] == "alb-logs"} >= set(METRICS) - {
         "Lines",  # the stacked terms beside each other
         "Repeated",  # among the duplicates

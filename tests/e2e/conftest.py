@@ -1,10 +1,12 @@
-"""Share the server that only tests of this folder need: one with users and TLS, for two files."""
+"""Share what only tests of this folder need: a server with users and TLS, a deployed stack."""
 
 from collections.abc import Iterator
 
 import pytest
+from elasticsearch import Elasticsearch
 
 from tests.e2e.secure import Secure, start_secure
+from tests.stack import Stack, started_stack
 
 
 @pytest.fixture(scope="session")
@@ -12,3 +14,12 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     """Give a real Elasticsearch with users and TLS, started once; nothing is set up in it."""
     with start_secure(tmp_path_factory.mktemp("secure")) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def stack(
+    elasticsearch_url: str, es: Elasticsearch, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Stack]:
+    """Give the stack deployed into an account of its own, whose bucket tells its queue."""
+    with started_stack(elasticsearch_url, es, tmp_path_factory) as deployed:
+        yield deployed

@@ -16,7 +16,7 @@ from devstack.poller import Invocation
 from devstack.traffic import line_id, ordinary_lines
 from pipeline.continuation import MOST_HOPS, Continuation
 from pipeline.store import Store
-from tests.factories import KEY, START, documents, s3_event, sqs_event
+from tests.factories import KEY, START, documents, gz, s3_event, sqs_event
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -74,6 +74,7 @@ def world(
         monkeypatch.setenv("ALB_LOGS_QUEUE_URL", queue_url)
         yield World(handler_module, s3, sqs, queue_url)
         handler_module._clients.cache_clear()
+        handler_module._queue.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -105,6 +106,25 @@ def test_an_object_goes_on_until_it_is_done(world: World, store: Store, body: by
     assert 0 < tally["lines"] <= len(LINES)
     assert tally["lines"] == tally["indexed"] + tally["duplicates"]
     assert set(documents(store.es, store.prefix)) == IDS
+
+
+def test_an_object_that_changed_is_read_anew(world: World, store: Store) -> None:
+    """Replaced between two invocations, the object is carried on from its new beginning."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gzip.compress(TEXT, 1))
+    world.invoke(s3_event(BUCKET, KEY), seconds=2.0)
+    (rest,) = world.queued()
+    assert 0 < rest["albLogsContinuation"]["place"]["offset"] < len(TEXT)
+    others = list(ordinary_lines(22, 500, start=START))
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gz(*others))
+
+    assert world.invoke(rest, seconds=30.0) == []
+
+    assert world.queued() == []
+    assert (
+        {line_id(line) for line in others}
+        <= set(documents(store.es, store.prefix))
+        < IDS | {line_id(line) for line in others}
+    )
 
 
 def test_what_was_not_begun_is_queued_again(world: World) -> None:

@@ -1,145 +1,15 @@
-"""
-Deploy `serverless.yml` with osls into an emulated AWS, and put objects into the bucket.
+"""Objects put into the bucket of a deployed stack, on good days and on bad ones."""
 
-The emulator runs the packaged zip, enforces the role and the queue's policy, and has a real
-Elasticsearch behind a gate that a test can shut.
-"""
-
-import io
 import json
-import time
-import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 from botocore.exceptions import ClientError
-from elasticsearch import Elasticsearch
 
-from deploy.lambda_zip import HOST as ARCHITECTURE
 from devstack.aws import REGION
-from devstack.ministack import ACCOUNT, Message, MiniStack, start_ministack
-from devstack.process import log_tail
-from pipeline.cluster import Layout, apply_setup, plan_setup
-from tests.conftest import remove
-from tests.deployment import deployed, package, service_folder
+from devstack.ministack import ACCOUNT
 from tests.factories import KEY, alb_line, documents, gz, s3_event
-from tests.gate import Gate
-
-STAGE = "e2e"
-NAME = f"alb-logs-{STAGE}"
-BUCKET = "the-logs"
-KEY_PARAMETER = "/elastic/key"
-
-TIMEOUT = 6
-VISIBILITY = 8
-MAX_RECEIVES = 5
-# A message that fails each time is seen this long; machines that do much else take their time.
-PATIENCE = MAX_RECEIVES * VISIBILITY + 60
-
-PARAMETERS = {
-    "architecture": ARCHITECTURE,
-    "bucket": BUCKET,
-    "es-api-key-parameter": KEY_PARAMETER,
-    "timeout": TIMEOUT,
-    "batch-size": 1,  # so that every message has that time to itself, and is not hidden for longer
-    "batching-window": 0,
-    "visibility-timeout": VISIBILITY,
-    "max-receive-count": MAX_RECEIVES,
-    "maximum-concurrency": 3,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Stack:
-    """What was deployed, and what stands around it."""
-
-    aws: MiniStack
-    es: Elasticsearch
-    gate: Gate
-    prefix: str
-    outputs: dict[str, str]
-
-    @property
-    def queue_url(self) -> str:
-        """Give the address of the queue that feeds the function."""
-        return self.aws.sqs().get_queue_url(QueueName=NAME)["QueueUrl"]
-
-    @property
-    def dlq_url(self) -> str:
-        """Give the address of the queue of what was given up."""
-        return self.outputs["DeadLetterQueueUrl"]
-
-    def put(self, key: str, body: bytes) -> None:
-        """Put an object into the bucket."""
-        self.aws.s3().upload_fileobj(io.BytesIO(body), BUCKET, key)
-
-    def send(self, event: object) -> None:
-        """Send a message as if the bucket had."""
-        self.aws.sqs().send_message(QueueUrl=self.queue_url, MessageBody=json.dumps(event))
-
-    def waiting(self) -> list[Message]:
-        """Give the messages of the queue."""
-        return self.aws.messages(self.queue_url)
-
-    def given_up(self) -> list[Message]:
-        """Give the messages of the dead-letter queue."""
-        return self.aws.messages(self.dlq_url)
-
-    def counted(self, numbers: range) -> Counter[int]:
-        """Count the documents of each line of these numbers."""
-        every = (document_number(each) for each in documents(self.es, self.prefix).values())
-        return Counter(number for number in every if number in numbers)
-
-    def announce(self) -> None:
-        """Have the bucket tell the queue of new objects."""
-        queue = {"QueueArn": self.outputs["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
-        self.aws.s3().put_bucket_notification_configuration(
-            Bucket=BUCKET,
-            NotificationConfiguration={"QueueConfigurations": [queue]},  # type: ignore[list-item]
-        )
-
-    @contextmanager
-    def unannounced(self) -> Iterator[None]:
-        """Have the bucket tell nobody for a while."""
-        self.aws.s3().put_bucket_notification_configuration(
-            Bucket=BUCKET, NotificationConfiguration={}
-        )
-        try:
-            yield
-        finally:
-            self.announce()
-
-    def wait_until(self, claim: Callable[[], bool]) -> None:
-        """Wait for a claim to come true; if it does not, show what the emulator printed."""
-        deadline = time.monotonic() + PATIENCE
-        while not claim():
-            if time.monotonic() > deadline:
-                raise AssertionError(log_tail(self.aws.log_path))
-            time.sleep(0.3)
-
-    def settled(self) -> bool:
-        """Tell whether every message was taken, or given up."""
-        return not self.waiting()
-
-    def told(self, message: str, key: str) -> list[dict[str, Any]]:
-        """Give what the function logged about an object, in these words."""
-        logs = self.aws.session().client("logs", endpoint_url=self.aws.url)
-        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{NAME}")
-        lines = [event["message"] for page in pages for event in page["events"]]
-        records = [json.loads(line) for line in lines if line.startswith("{")]
-        return [
-            each for each in records if each.get("message") == message and each.get("key") == key
-        ]
-
-
-def document_number(document: dict[str, Any]) -> int:
-    """Give the number of the line that a document was made of."""
-    return int(document["url"]["path"].removeprefix("/cart/"))
+from tests.stack import BUCKET, KEY_PARAMETER, MAX_RECEIVES, NAME, Stack
 
 
 def once(numbers: range) -> Counter[int]:
@@ -150,57 +20,6 @@ def once(numbers: range) -> Counter[int]:
 def key_of(number: int) -> str:
     """Give the key of an object of a test's own."""
     return KEY.replace("3q2xk9fz", f"object{number}")
-
-
-@pytest.fixture(scope="module")
-def aws() -> Iterator[MiniStack]:
-    """Give an emulated account."""
-    with start_ministack() as server:
-        yield server
-
-
-@pytest.fixture(scope="module")
-def gate(elasticsearch_url: str) -> Iterator[Gate]:
-    """Give a way to Elasticsearch that can be shut."""
-    address = urlsplit(elasticsearch_url)
-    with Gate(address.hostname or "", address.port or 80) as way:
-        yield way
-
-
-@pytest.fixture(scope="module")
-def index_prefix(es: Elasticsearch) -> Iterator[str]:
-    """Give the prefix of a cluster prepared for the deployed function."""
-    name = f"t{uuid.uuid4().hex[:10]}"
-    apply_setup(es, plan_setup(es, Layout(prefix=name, replicas=0)))
-    yield name
-    remove(es, name)
-
-
-@pytest.fixture(scope="module")
-def stack(
-    aws: MiniStack,
-    es: Elasticsearch,
-    gate: Gate,
-    index_prefix: str,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Stack:
-    """Deploy as docs/deploy.md says, and let the bucket that exists tell the queue."""
-    session = aws.session()
-    session.client("ssm", endpoint_url=aws.url).put_parameter(
-        Name=KEY_PARAMETER, Value="a2V5OnNlY3JldA==", Type="SecureString"
-    )
-    where = {"LocationConstraint": REGION}
-    aws.s3().create_bucket(Bucket=BUCKET, CreateBucketConfiguration=where)  # type: ignore[arg-type]
-    service = service_folder(tmp_path_factory.mktemp("service"), package(tmp_path_factory))
-    given = {**PARAMETERS, "es-url": gate.url, "index-prefix": index_prefix}
-    deployed(service, STAGE, given, env={**aws.environment(), "HOME": str(service)})
-    found = session.client("cloudformation", endpoint_url=aws.url).describe_stacks(StackName=NAME)
-    outputs = {
-        each["OutputKey"]: each["OutputValue"] for each in found["Stacks"][0].get("Outputs", [])
-    }
-    made = Stack(aws, es, gate, index_prefix, outputs)
-    made.announce()
-    return made
 
 
 def test_a_new_object_becomes_documents(stack: Stack) -> None:
@@ -357,6 +176,7 @@ def test_no_other_bucket_may_send(stack: Stack) -> None:
         ("secretsmanager:GetSecretValue", f"arn:aws:secretsmanager:{REGION}:{ACCOUNT}:secret:a"),
         ("kms:Decrypt", f"arn:aws:kms:{REGION}:{ACCOUNT}:key/1"),
         ("logs:CreateLogGroup", f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:a"),
+        ("sts:AssumeRole", f"arn:aws:iam::{ACCOUNT}:role/another"),
         ("lambda:InvokeFunction", f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{NAME}"),
         ("ec2:CreateNetworkInterface", "*"),
     ],

@@ -61,7 +61,7 @@ class World:
 
     def on_get(self, act: Callable[[], None]) -> None:
         """Let something happen whenever the handler's own client fetches an object."""
-        events = self.function.module._clients().s3.meta.events
+        events = self.function.module._clients().buckets.client_of(BUCKET).meta.events
         events.register("before-call.s3.GetObject", lambda **_: act())
 
 

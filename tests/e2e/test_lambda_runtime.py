@@ -317,6 +317,7 @@ def function(
     """Run the function, with S3 and Elasticsearch in its reach."""
     env = {
         **environment(aws.url),
+        "POWERTOOLS_SERVICE_NAME": "alb-logs",
         "ALB_LOGS_ES_URL": elasticsearch_url,
         "ALB_LOGS_INDEX_PREFIX": store.prefix,
     }

@@ -8,6 +8,10 @@ import pytest
 from pipeline.config import Config, variable_of
 from pipeline.errors import ConfigError
 
+ROLE = "arn:aws:iam::210987654321:role/read-logs"
+CHINA = "arn:aws-cn:iam::210987654321:role/read-logs"
+ODD = "arn:aws-us-gov:iam::210987654321:role/team,a/logs/a=b+c,d.e@f-g_h"
+
 READINGS = [
     ("ES_URL", "https://es.example.org:9200", ("https://es.example.org:9200",)),
     ("ES_URL", " http://a , https://b:1/path/ ,", ("http://a", "https://b:1/path/")),
@@ -31,6 +35,13 @@ READINGS = [
     ("INDEX_PREFIX", "x" * 100, "x" * 100),
     ("KEEP_ORIGINAL", "1", True),
     ("KEEP_ORIGINAL", "0", False),
+    ("BUCKET_ROLES", f"logs={ROLE}", (("logs", ROLE),)),
+    (
+        "BUCKET_ROLES",
+        f"  logs={ROLE}\n\tmore.logs={ROLE}-2 Old_Logs={CHINA} ",
+        (("logs", ROLE), ("more.logs", f"{ROLE}-2"), ("Old_Logs", CHINA)),
+    ),
+    ("BUCKET_ROLES", f"logs={ODD}", (("logs", ODD),)),
 ]
 
 WRONG = [
@@ -63,6 +74,20 @@ WRONG = [
     ("INDEX_PREFIX", "traces-alb", "choose another"),
     ("INDEX_PREFIX", "synthetics-alb", "choose another"),
     ("KEEP_ORIGINAL", "on", "neither true nor false"),
+    ("BUCKET_ROLES", "logs", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", ROLE, "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", f"={ROLE}", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", f"lo/gs={ROLE}", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", f"*={ROLE}", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", f"logs = {ROLE}", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", f"logs={ROLE},more={ROLE}:", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", "logs=arn:aws:iam::21098765432:role/read-logs", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", "logs=arn:aws:iam::210987654321:user/read-logs", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", "logs=arn:aws:iam::210987654321:role/", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", "logs=arn:aws:iam::210987654321:role/*", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", "logs=arn:aws:iam::*:role/read-logs", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", "logs=arn:aws:sts::210987654321:assumed-role/a/b", "BUCKET=ROLE_ARN"),
+    ("BUCKET_ROLES", f"logs={ROLE} logs={ROLE}", "twice"),
 ]
 
 URL, CLOUD_ID = "ALB_LOGS_ES_URL", "ALB_LOGS_ES_CLOUD_ID"

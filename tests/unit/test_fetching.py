@@ -19,6 +19,7 @@ from moto import mock_aws
 
 from pipeline.errors import (
     ConfigError,
+    ObjectChangedError,
     ObjectMissingError,
     PipelineError,
     SourceUnavailableError,
@@ -431,7 +432,7 @@ def test_a_missing_bucket_is_a_setting_to_mend(s3: "S3Client") -> None:
         ("404", 404, ObjectMissingError, ("no such object",)),
         ("NoSuchBucket", 404, ConfigError, ("no such bucket",)),
         ("InvalidObjectState", 403, SourceUnavailableError, ("archived", "restore")),
-        ("InvalidRange", 416, SourceUnavailableError, ("changed",)),
+        ("InvalidRange", 416, ObjectChangedError, ("changed",)),
         ("SlowDown", 503, SourceUnavailableError, ("can not serve it now",)),
         ("ServiceUnavailable", 503, SourceUnavailableError, ("can not serve it now",)),
         ("InternalError", 500, SourceUnavailableError, ("can not serve it now",)),

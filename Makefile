@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: help venv demo test cover check bench package docs clean
+.PHONY: help venv demo test cover check bench package deploy terraform docs clean
 
 help:  ## list these commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -41,6 +41,15 @@ bench: venv  ## every figure of docs/performance.md in one run; QUICK=1, FULL=1,
 package: venv  ## the Lambda zip under dist/; ARCH=arm64|x86_64, PYTHON_VERSION=3.12
 	$(BIN)/python -m deploy.lambda_zip $(if $(ARCH),--arch $(ARCH)) $(if $(PYTHON_VERSION),--python $(PYTHON_VERSION)) \
 	    $(if $(CERTIFICATE),--certificate $(CERTIFICATE))
+
+deploy: venv  ## a stage with the zip of dist/; STAGE=dev PARAMS="--param bucket=…", ARCH as for package
+	$(BIN)/python -m deploy.osls deploy --stage $(or $(STAGE),$(error say which: make deploy STAGE=dev)) \
+	    $(if $(ARCH),--param architecture=$(ARCH)) $(PARAMS)
+
+terraform:  ## look through terraform/: format, syntax, types; needs terraform
+	terraform fmt -check -recursive terraform
+	terraform -chdir=terraform/example init -backend=false -input=false
+	terraform -chdir=terraform/example validate
 
 docs: venv  ## write the generated pages and mappings anew
 	$(BIN)/python -m devstack.generate

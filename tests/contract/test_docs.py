@@ -12,7 +12,10 @@ from pipeline.config import Config, variable_of
 from pipeline.outcome import METRICS
 
 GENERATED = dict(generated_files())
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "terraform" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "terraform/README.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+]
 SETTINGS = {variable_of(setting.name) for setting in fields(Config)}
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

@@ -187,7 +187,9 @@ class _Connection(BaseHTTPRequestHandler):
     def finish(self) -> None:
         """End both connections."""
         self.onward.close()
-        super().finish()
+        with suppress(ConnectionError):  # who asked has died, and some of the answer is left
+            super().finish()
+        self.rfile.close()
 
     def _serve(self) -> None:
         self.close_connection = True

@@ -1,0 +1,19 @@
+"""
+Run `alb-logs` as it is, but for limits of time in `pipeline.sink` that no test can wait for.
+
+    python -m tests.e2e.ingest_process REQUEST_SECONDS=1 … -- ingest …
+"""
+
+import sys
+
+from pipeline import sink
+from pipeline.cli import main
+
+if __name__ == "__main__":
+    end = sys.argv.index("--")
+    for limit in sys.argv[1:end]:
+        name, _, seconds = limit.partition("=")
+        if not isinstance(getattr(sink, name), float):
+            raise TypeError(name)
+        setattr(sink, name, float(seconds))
+    main(sys.argv[end + 1 :])

@@ -40,12 +40,14 @@ from pipeline.continuation import MOST_HOPS, Continuation
 from pipeline.discovery import ObjectRef, Skipped, objects_in_event, objects_in_message
 from pipeline.errors import (
     AccountingError,
+    ClusterRefusedError,
     ConfigError,
     NotificationError,
     ObjectMissingError,
     PermanentError,
     PipelineError,
     RetriableError,
+    SinkUnavailableError,
 )
 from pipeline.ingest import Budget, Options, ingest_object
 from pipeline.outcome import METRICS, Outcome, Tally
@@ -58,8 +60,13 @@ if TYPE_CHECKING:
 gc.freeze()  # what is loaded stays; later collections need not look at it
 gc.enable()
 
-MARGIN_SECONDS = 1.0
-"""Kept of an invocation's time for the metrics."""
+MARGIN_SHARE = 1 / 60
+LEAST_MARGIN_SECONDS = 1.0
+MOST_MARGIN_SECONDS = 5.0
+"""Kept of an invocation's time for what comes after the objects: messages, metrics, the answer."""
+
+_HURRY_MILLIS = 600
+"""An invocation with less time left does not ask for its messages again soon."""
 
 RESERVED_SHARE = 0.3
 MOST_RESERVED_SECONDS = 20.0
@@ -68,6 +75,9 @@ MOST_RESERVED_SECONDS = 20.0
 logger = Logger()
 metrics = Metrics(namespace="alb-logs")
 processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+_NOTHING_YET = Outcome(Tally())
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,21 +95,25 @@ class _Queue:
     sqs: "SQSClient"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Invocation:
-    """An invocation, and the seconds before its end at which reading stops."""
+    """An invocation's time; `sick` is the error of an Elasticsearch that takes nothing, if so."""
 
     context: LambdaContext
+    margin: float
     reserve: float
+    """Seconds before the margin at which reading stops."""
+    sick: PipelineError | None = None
 
     @classmethod
     def begin(cls, context: LambdaContext) -> "_Invocation":
         whole = context.get_remaining_time_in_millis() / 1_000
-        return cls(context, min(MOST_RESERVED_SECONDS, RESERVED_SHARE * whole))
+        margin = max(LEAST_MARGIN_SECONDS, min(MOST_MARGIN_SECONDS, MARGIN_SHARE * whole))
+        return cls(context, margin, min(MOST_RESERVED_SECONDS, RESERVED_SHARE * whole))
 
     @property
     def seconds(self) -> float:
-        return self.context.get_remaining_time_in_millis() / 1_000 - MARGIN_SECONDS
+        return self.context.get_remaining_time_in_millis() / 1_000 - self.margin
 
 
 @cache
@@ -133,7 +147,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     except PipelineError:
         _count("StartErrors")
         if _is_sqs(event):
-            _hurry(event["Records"])
+            _hurry(event["Records"], context)
         raise
     invocation = _Invocation.begin(context)
     if _is_sqs(event):
@@ -144,7 +158,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
             context=context,
         )
         failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
-        _hurry([record for record in event["Records"] if record["messageId"] in failed])
+        _hurry([record for record in event["Records"] if record["messageId"] in failed], context)
         return answer
     _ingest_all(objects_in_event(event), invocation)
     return None
@@ -158,26 +172,32 @@ def _is_sqs(event: dict[str, Any]) -> bool:
             return False
 
 
-def _hurry(failed: list[dict[str, Any]]) -> None:
+def _hurry(failed: list[dict[str, Any]], context: LambdaContext) -> None:
     """Have messages that failed come again soon; whatever hinders that, they come by themselves."""
+    if not failed or context.get_remaining_time_in_millis() < _HURRY_MILLIS:
+        return
     try:
-        queue = _queue() if failed else None
-        if queue is None:
-            return
-        attributes = queue.sqs.get_queue_attributes(
-            QueueUrl=queue.url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
-        )["Attributes"]
-        patience = read_patience(attributes["VisibilityTimeout"], attributes.get("RedrivePolicy"))
-        for record in failed:
-            pause = patience.pause(int(record["attributes"]["ApproximateReceiveCount"]))
-            if pause < patience.visibility:
-                queue.sqs.change_message_visibility(
-                    QueueUrl=queue.url,
-                    ReceiptHandle=record["receiptHandle"],
-                    VisibilityTimeout=pause,
-                )
-    except (PipelineError, BotoCoreError, ClientError) as error:
-        logger.warning("failed messages come again late", extra={"error": str(error)})
+        late = _ask_for(failed)
+    except Exception as error:  # noqa: BLE001  the answer is known already, and must not be lost
+        late = [str(error)]
+    if late:
+        logger.warning("failed messages come again late", extra={"error": "; ".join(late)})
+
+
+def _ask_for(failed: list[dict[str, Any]]) -> list[str]:
+    """Ask the queue for messages again soon; give why it refuses some of them."""
+    queue = _queue()
+    if queue is None:
+        return []
+    found = queue.sqs.get_queue_attributes(
+        QueueUrl=queue.url, AttributeNames=["VisibilityTimeout", "RedrivePolicy"]
+    )["Attributes"]
+    patience = read_patience(found["VisibilityTimeout"], found.get("RedrivePolicy"))
+    late: list[str] = []
+    for entries in patience.wishes(failed):
+        answer = queue.sqs.change_message_visibility_batch(QueueUrl=queue.url, Entries=entries)
+        late += [f"{each['Code']}: {each.get('Message')}" for each in answer.get("Failed", [])]
+    return late
 
 
 def _ingest_message(record: SQSRecord, *, invocation: _Invocation) -> None:
@@ -221,6 +241,8 @@ def _ingest(ref: ObjectRef, invocation: _Invocation) -> PipelineError | None:
     _measure(ref, outcome, goes_on=goes_on)
     _tell(outcome, goes_on=goes_on)
     logger.remove_keys(["bucket", "key"])
+    if isinstance(outcome.error, ClusterRefusedError | SinkUnavailableError):
+        invocation.sick = outcome.error
     if isinstance(outcome.error, ConfigError):
         # Settings are read anew, and secrets older than five minutes.
         _clients.cache_clear()
@@ -233,16 +255,17 @@ def _outcome_of(ref: ObjectRef, invocation: _Invocation) -> tuple[Outcome, bool]
     """Ingest what there is time for, and tell whether the rest of it goes on by a message."""
     clients = _clients()
     if invocation.seconds <= invocation.reserve:
-        return _pass_on(ref, Outcome(Tally()))
+        # Where Elasticsearch takes nothing, passing on would but hide the failure from the queue.
+        return (Outcome(Tally(), invocation.sick), False) if invocation.sick else _pass_on(ref)
     s3 = clients.buckets.client_of(ref.bucket)
     budget = Budget(invocation.seconds, invocation.reserve)
     outcome = ingest_object(ref, s3=s3, store=clients.store, options=clients.options, budget=budget)
     return _pass_on(ref, outcome) if outcome.rest else (outcome, False)
 
 
-def _pass_on(ref: ObjectRef, outcome: Outcome) -> tuple[Outcome, bool]:
+def _pass_on(ref: ObjectRef, outcome: Outcome = _NOTHING_YET) -> tuple[Outcome, bool]:
     """Queue what is left of an object; where that can not be, the object fails."""
-    before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
+    before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0, created=ref.created)
     tally = Counter(before.tally)
     tally.update(outcome.tally.as_dict())
     place = outcome.rest or before.place
@@ -264,7 +287,8 @@ def _send(continuation: Continuation) -> None:
     if continuation.hop > MOST_HOPS:
         raise PermanentError(
             f"the object is not done after {MOST_HOPS} continuations: give the function more "
-            "memory or a longer timeout, and see whether Elasticsearch keeps pace"
+            "memory or a longer timeout, and see whether Elasticsearch keeps pace; then run "
+            f"`alb-logs ingest s3://{continuation.bucket}/{continuation.key}`"
         )
     try:
         queue.sqs.send_message(QueueUrl=queue.url, MessageBody=continuation.message())

@@ -33,9 +33,10 @@ _BAD_REQUEST = 400
 _PRODUCT = "x-elastic-product"
 _PROBE_SECONDS = 2.0
 
-# A body that stalls is given up and resumed long before botocore's own minute is over.
+# A body that stalls is given up and resumed long before botocore's own minute is over; what one
+# stall costs at most, 20 seconds, is what an invocation keeps in reserve.
 _S3 = BotoConfig(
-    connect_timeout=5, read_timeout=15, retries={"mode": "standard", "total_max_attempts": 4}
+    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
 )
 
 # What is asked of a queue is small, and asked with little time left.

@@ -10,6 +10,7 @@ import json
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pipeline.errors import NotificationError
@@ -62,7 +63,8 @@ class Continuation:
     """
     What is left to do of an object. `place` None: all of it.
 
-    `hop` counts the messages so far, `tally` what became of the lines before `place`.
+    `hop` counts the messages so far, `tally` what became of the lines before `place`. `created` is
+    when S3 said that the object was new, if it did: with it the delay is known at the end.
     """
 
     bucket: str
@@ -70,10 +72,12 @@ class Continuation:
     hop: int
     place: Place | None = None
     tally: Mapping[str, int] = field(default_factory=dict)
+    created: datetime | None = None
 
     def message(self) -> str:
         """Give the body of the message."""
-        return json.dumps({_ENVELOPE: {"version": _VERSION, **asdict(self)}})
+        created = None if self.created is None else self.created.isoformat()
+        return json.dumps({_ENVELOPE: {"version": _VERSION, **asdict(self), "created": created}})
 
 
 def read_continuation(event: Mapping[str, Any]) -> Continuation | None:
@@ -91,6 +95,7 @@ def read_continuation(event: Mapping[str, Any]) -> Continuation | None:
             hop=int(body["hop"]),
             place=None if place is None else Place(**place),
             tally={name: int(count) for name, count in body["tally"].items()},
+            created=datetime.fromisoformat(body["created"]) if body.get("created") else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise NotificationError(f"continuation not understood: {error!r}") from error

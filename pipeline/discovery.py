@@ -96,6 +96,9 @@ class Skipped:
 
 Found = ObjectRef | Skipped
 
+_OF_AN_OBJECT = {"bucket", "object", "key", "s3"}
+"""What parts of S3's events are called: a message with one of them is no noise."""
+
 # AWS documents the prefixes both with an underscore and with a dot after them. How a node's IPv6
 # address is written is not documented: any text without a slash that could be one will do.
 _ALB = re.compile(
@@ -193,14 +196,25 @@ def _of_our_own(event: Mapping[str, Any]) -> Found:
     """Give what is left of an object, where the function itself sent the message."""
     continuation = read_continuation(event)
     if continuation is None:
-        return Skipped(SkipReason.NO_RECORDS)
+        return _noise(event)
     name = classify_key(continuation.key)
     return ObjectRef(
         bucket=continuation.bucket,
         key=continuation.key,
         name=name if isinstance(name, ObjectName) else None,
+        created=continuation.created,
         continuation=continuation,
     )
+
+
+def _noise(event: Mapping[str, Any]) -> Skipped:
+    """Let a message go that names no object; one that seems to, in a wrapping not known, fails."""
+    if not _OF_AN_OBJECT.isdisjoint(event):
+        raise NotificationError(
+            "the message seems to name an object, but in no shape that S3, SNS or EventBridge "
+            f"sends: let the whole event through, without a transformation: {event!r:.200}"
+        )
+    return Skipped(SkipReason.NO_RECORDS)
 
 
 def _in_text(text: str, depth: int) -> Iterator[Found]:

@@ -9,6 +9,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from contextlib import contextmanager, suppress
@@ -97,10 +98,14 @@ class Stored:
 
 
 def fetch(
-    stored: Stored, *, s3: S3Client, sleep: Callable[[float], None] = time.sleep
+    stored: Stored,
+    *,
+    s3: S3Client,
+    left: Callable[[], float] = lambda: math.inf,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[bytes]:
     """
-    Yield the object's bytes in pieces, as they are stored.
+    Yield the object's bytes in pieces, as they are stored; `left` gives the seconds to resume in.
 
     Raises ObjectMissingError, ConfigError or SourceUnavailableError.
     """
@@ -112,9 +117,10 @@ def fetch(
                 piece = download.next_piece()
             except _CUT as exc:
                 cuts += 1
-                if cuts == _ATTEMPTS:
+                pause = random.uniform(0, _PAUSE_SECONDS * 2**cuts)
+                if cuts == _ATTEMPTS or pause >= left():
                     raise download.stays_cut(cuts) from exc
-                sleep(random.uniform(0, _PAUSE_SECONDS * 2**cuts))
+                sleep(pause)
                 download.resume()
             else:
                 cuts = 0

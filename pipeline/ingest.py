@@ -119,6 +119,7 @@ def _ingest_rest(
             chunk_bytes=options.chunk_bytes,
             place=before.place,
             trail=ingestion.trail,
+            left=lambda: ingestion.deadline.left() - ingestion.reserve,
         )
     )
 
@@ -192,7 +193,7 @@ class _Ingestion:
                 f"{self.unparsed} of the first {self.read} lines are no ALB log lines, such as: "
                 f"{batch.rejects[-1].message}. Nothing of this part was dead-lettered"
             )
-        self.store.admit(batch.indices)
+        self.store.admit(batch.indices, within=self.deadline.left())
         return batch
 
     def _in_time(self, chunks: Chunks) -> Chunks:

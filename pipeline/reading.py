@@ -16,6 +16,7 @@ business. Two promises the rest counts on:
 from __future__ import annotations
 
 import hashlib
+import math
 import time
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -75,10 +76,13 @@ def read_object(  # noqa: PLR0913 - where, by what, and from where to where: no 
     chunk_bytes: int = CHUNK_BYTES,
     place: Place | None = None,
     trail: Trail | None = None,
+    left: Callable[[], float] = lambda: math.inf,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Iterator[Chunk | LongLine]:
     """
     Read one S3 object, gzip or plain, from a place on; the trail tells how to go on after a chunk.
+
+    `left` gives the seconds in which it is worth resuming a body that was cut.
 
     Raises ObjectMissingError, ConfigError, SourceUnavailableError or ObjectCorruptError; the last
     two after all whole lines that arrived were yielded.
@@ -91,7 +95,7 @@ def read_object(  # noqa: PLR0913 - where, by what, and from where to where: no 
         # Plain text is entered a byte early, for no range may begin at an object's end.
         begin = max(0, place.offset - 1) if place.member is None else place.member
         stored = Stored(bucket, key, begin, place.etag)
-    pieces = _noting_version(fetch(stored, s3=s3, sleep=sleep), stored, trail)
+    pieces = _noting_version(fetch(stored, s3=s3, left=left, sleep=sleep), stored, trail)
     texts = _texts(pieces, f"s3://{bucket}/{key}", place, trail)
     yield from _cut(texts, chunk_bytes, offset=place.offset if place else 0)
 

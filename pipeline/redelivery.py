@@ -9,9 +9,16 @@ docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-visibilit
 """
 
 import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef as Entry
 
 _RECEIVES_WITHOUT_REDRIVE = 10
+_MOST_HURRIED = 5
+_MOST_ENTRIES = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +37,28 @@ class Patience:
         """
         Give the seconds until a message that failed at its so manyth receive should come again.
 
-        Half of the receives are hurried, the last of them by half, each before it by half of the
-        next; never above `visibility`, never below a second (or what `visibility` leaves).
+        The first five receives are hurried, but no more than half of all: the last of them by half,
+        each before it by half of the next. Never above `visibility`; a second, if that leaves one.
         """
-        halvings = max(0, self.receives // 2 - receives + 1)
+        halvings = max(0, min(_MOST_HURRIED, self.receives // 2) - receives + 1)
         return min(self.visibility, max(1, self.visibility >> halvings))
+
+    def wishes(self, failed: Sequence[dict[str, Any]]) -> "Iterator[list[Entry]]":
+        """
+        Give the entries of ChangeMessageVisibilityBatch requests for SQS records that failed.
+
+        A message that is to come when it would by itself is in none of them.
+        """
+        entries: list[Entry] = []
+        for number, record in enumerate(failed):
+            pause = self.pause(int(record["attributes"]["ApproximateReceiveCount"]))
+            handle = record["receiptHandle"]
+            if pause < self.visibility:
+                entries.append(
+                    {"Id": f"{number}", "ReceiptHandle": handle, "VisibilityTimeout": pause}
+                )
+        for at in range(0, len(entries), _MOST_ENTRIES):
+            yield entries[at : at + _MOST_ENTRIES]
 
 
 def read_patience(visibility_timeout: str, redrive_policy: str | None = None) -> Patience:

@@ -86,11 +86,15 @@ class Deadline:
         """Wait before the next attempt (counted from 0); raise where there is no time for it."""
         pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0**attempt) * random.uniform(0.5, 1.0)
         if pause >= self.left():
-            raise SinkUnavailableError(
-                f"Elasticsearch did not take the documents in time: {in_words(cause)}. They are "
-                "safe in S3 and will be tried again; see whether the cluster is up and keeps pace"
-            ) from (cause if isinstance(cause, Exception) else None)
+            raise _too_late(in_words(cause)) from (cause if isinstance(cause, Exception) else None)
         (self.pause or self.given_up.wait)(pause)
+
+
+def _too_late(cause: str) -> SinkUnavailableError:
+    return SinkUnavailableError(
+        f"Elasticsearch did not take the documents in time: {cause}. They are safe in S3 and will "
+        "be tried again; see whether the cluster is up and keeps pace"
+    )
 
 
 def index_batches(
@@ -112,6 +116,7 @@ def index_batches(
                 yield _first(pending)
         except BaseException:
             deadline.give_up()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
 
 
@@ -174,7 +179,9 @@ def _send_once(
 
 
 def _request(body: bytes, es: Elasticsearch, deadline: Deadline) -> list[dict[str, Any]]:
-    timeout = max(1.0, min(REQUEST_SECONDS, deadline.left()))
+    timeout = min(REQUEST_SECONDS, deadline.left())
+    if timeout <= 0:
+        raise _too_late("the time was up before they could be sent")
     answer = es.options(request_timeout=timeout).perform_request(
         "POST", "/_bulk", params={"filter_path": _REPLY}, headers=_HEADERS, body=body
     )

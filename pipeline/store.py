@@ -6,13 +6,15 @@ first sight of an index its mapping must carry the mark that `setup`'s templates
 missing index is created empty, and so gets it.
 """
 
+import math
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
 from pipeline.document import Period
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, SinkUnavailableError
 from pipeline.refusals import elasticsearch_errors, is_foreign
 
 SCHEMA = 1
@@ -22,6 +24,8 @@ JSON = {"accept": "application/json", "content-type": "application/json"}
 """The headers of a JSON request."""
 
 _RUN_SETUP = "run `alb-logs setup`"
+_REQUEST_SECONDS = 10.0
+_REQUESTS = 3  # to prepare an index, at most
 
 
 @dataclass(slots=True)
@@ -38,11 +42,15 @@ class Store:
         """Give the index of the lines that could not be indexed."""
         return f"{self.prefix}-dead-letter"
 
-    def admit(self, indices: set[str]) -> None:
-        """See to it that indices are prepared before anything is written to them."""
+    def admit(self, indices: set[str], *, within: float = math.inf) -> None:
+        """See to it, in so many seconds, that indices are prepared before anything is written."""
+        end = time.monotonic() + within
         for index in sorted(indices - self.prepared):
+            timeout = (end - time.monotonic()) / _REQUESTS
+            if timeout <= 0:
+                raise SinkUnavailableError("Elasticsearch did not tell in time which indices exist")
             with elasticsearch_errors():
-                _prepare(self.es, index)
+                _prepare(self.es.options(request_timeout=min(_REQUEST_SECONDS, timeout)), index)
             self.prepared.add(index)
 
 

@@ -15,13 +15,32 @@ locals {
       threshold   = 0
     }
     "oldest-message" = {
-      description = "Messages wait. Elasticsearch is down or slow, or an object fails again and again."
+      description = "Messages wait for their first deliveries. The function does not keep up, or does not run."
       namespace   = "AWS/SQS"
       metric      = "ApproximateAgeOfOldestMessage"
       dimensions  = { QueueName = aws_sqs_queue.ingest.name }
       statistic   = "Maximum"
       periods     = 1
       threshold   = var.oldest_message
+    }
+    "objects-failed" = {
+      description = "Objects fail again and again. Elasticsearch is down or refuses, or an object is damaged."
+      namespace   = "alb-logs"
+      metric      = "ObjectsFailed"
+      dimensions  = local.our_dimensions
+      statistic   = "Sum"
+      periods     = 6
+      datapoints  = 4 # what passes by itself is nobody's business
+      threshold   = 0
+    }
+    "notification-errors" = {
+      description = "Messages are no notifications of S3. Something else feeds the queue, or a transformation strips them."
+      namespace   = "alb-logs"
+      metric      = "NotificationErrors"
+      dimensions  = local.our_dimensions
+      statistic   = "Sum"
+      periods     = 1
+      threshold   = 0
     }
     "errors" = {
       description = "Invocations failed as a whole. A setting, a permission, a crash or the timeout."
@@ -95,6 +114,7 @@ resource "aws_cloudwatch_metric_alarm" "pipeline" {
   statistic           = each.value.statistic
   period              = 300
   evaluation_periods  = each.value.periods
+  datapoints_to_alarm = lookup(each.value, "datapoints", null) # all of them
   threshold           = each.value.threshold
   comparison_operator = each.key == "no-lines" ? "LessThanThreshold" : "GreaterThanThreshold"
   # A function that is not invoked measures nothing.

@@ -199,7 +199,7 @@ variable "memory" {
 
   validation {
     condition     = var.memory >= 256 && var.memory <= 10240
-    error_message = "256 to 10240; the process alone needs 180."
+    error_message = "256 to 10240; the process alone needs up to 200."
   }
 }
 
@@ -282,13 +282,13 @@ variable "visibility_timeout" {
 }
 
 variable "max_receive_count" {
-  description = "Deliveries before a message is given up."
+  description = "Deliveries before a message is given up; as it stands, five hours from the first to the last."
   type        = number
-  default     = 10
+  default     = 15
 
   validation {
     condition     = var.max_receive_count * var.visibility_timeout >= 14400
-    error_message = "x visibility_timeout must be 4 hours or more: so long may Elasticsearch be away."
+    error_message = "x visibility_timeout must be 4 hours or more: less would not outlast an hour without Elasticsearch."
   }
 }
 

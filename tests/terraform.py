@@ -128,6 +128,7 @@ class Module:
             for name, value in block.attributes.items()
             if name not in _REPEATING
         }
+        found = {name: value for name, value in found.items() if value is not None}  # null: unset
         for kind, inner, inside in self._nested(block, scope):
             found.setdefault(kind, []).append(self._arguments(inner, inside))
         return found
@@ -310,6 +311,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "jsondecode": json.loads,
     "jsonencode": json.dumps,
     "length": len,
+    "lookup": lambda mapping, key, default: mapping.get(key, default),
     "regex": _regex,
     "tostring": _tostring,
     "values": lambda mapping: [mapping[key] for key in sorted(mapping)],

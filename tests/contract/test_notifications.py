@@ -558,6 +558,9 @@ UNREADABLE = [
         '{"source": "aws.s3", "detail-type": "Object Created", "detail": {"object": {}}}',
         id="EventBridge without bucket",
     ),
+    pytest.param(json.dumps(BRIDGE_EVENT["detail"]), id="EventBridge's InputPath $.detail"),
+    pytest.param('{"bucket": "b", "key": "k"}', id="EventBridge's input transformer"),
+    pytest.param(json.dumps(S3_NOTIFICATION["Records"][0]), id="a record without Records"),
 ]
 
 

@@ -105,6 +105,8 @@ ALARMS = {
     "dlq-not-empty": ("AWS/SQS", "ApproximateNumberOfMessagesVisible"),
     "errors": ("AWS/Lambda", "Errors"),
     "no-lines": ("alb-logs", "Lines"),
+    "notification-errors": ("alb-logs", "NotificationErrors"),
+    "objects-failed": ("alb-logs", "ObjectsFailed"),
     "oldest-message": ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
     "rejected": ("alb-logs", "Rejected"),
     "throttles": ("AWS/Lambda", "Throttles"),
@@ -221,6 +223,7 @@ def test_the_guide_explains_every_permission_and_alarm() -> None:
 
     assert actions == set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", GUIDE))
     assert set(ALARMS) <= set(re.findall(r"^\| `([a-z-]+)` \|", GUIDE, re.MULTILINE))
+    assert f" {len(ALARMS)} alarms, one dashboard " in GUIDE  # which cost something
 
 
 # Least privilege
@@ -429,14 +432,14 @@ def test_the_defaults_are_the_pipelines_own(function: dict[str, Any]) -> None:
 
 
 def test_an_hour_without_elasticsearch_is_outlasted(bare: Template) -> None:
-    """Though early failures come again soon, messages are tried for more than two hours."""
+    """Though early failures come again soon, messages are tried for five hours."""
     queue = bare.resources["Queue"]
     visibility = int(queue["VisibilityTimeout"])
     receives = int(queue["RedrivePolicy"]["maxReceiveCount"])
     patience = Patience(visibility, receives)
 
     assert visibility * receives >= 4 * 3_600
-    assert sum(patience.pause(number) for number in range(1, receives + 1)) >= 2 * 3_600
+    assert sum(patience.pause(number) for number in range(1, receives)) >= 5 * 3_600
 
 
 def test_the_zip_says_what_it_runs_on(function: dict[str, Any]) -> None:
@@ -525,6 +528,22 @@ def test_silence_is_an_alarm(bare: Template) -> None:
     assert ["SilenceAlarm"] == [
         name for name, each in alarms.items() if each["TreatMissingData"] == "breaching"
     ]
+
+
+def test_a_failure_that_passes_is_no_alarm(bare: Template) -> None:
+    """Objects must fail for 20 of 30 minutes; a message that names no object tells at once."""
+    alarms = bare.of_type("AWS::CloudWatch::Alarm")
+    failed, unread = alarms["ObjectsFailedAlarm"], alarms["NotificationErrorsAlarm"]
+
+    assert 4 * 300 == failed["Period"] * failed["DatapointsToAlarm"]
+    assert 6 * 300 == failed["Period"] * failed["EvaluationPeriods"]
+    assert 300 == unread["Period"] * unread["EvaluationPeriods"]
+    for each in (failed, unread):
+        assert ("Sum", "GreaterThanThreshold", 0) == (
+            each["Statistic"],
+            each["ComparisonOperator"],
+            each["Threshold"],
+        )
 
 
 def test_mail_is_sent_where_an_address_is_given(bare: Template, full: Template) -> None:

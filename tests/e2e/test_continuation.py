@@ -17,6 +17,7 @@ from devstack.traffic import line_id, ordinary_lines
 from pipeline.continuation import MOST_HOPS, Continuation
 from pipeline.store import Store
 from tests.factories import KEY, START, documents, gz, s3_event, sqs_event
+from tests.proxy import Bulks, Proxy, late
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -139,8 +140,24 @@ def test_what_was_not_begun_is_queued_again(world: World) -> None:
         "hop": 1,
         "place": None,
         "tally": message["albLogsContinuation"]["tally"],
+        "created": "2026-11-20T10:05:12+00:00",
     }
     assert not any(message["albLogsContinuation"]["tally"].values())
+
+
+def test_the_delay_of_a_continued_object_is_measured(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However many invocations it took, the object's delay counts from its creation."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gz(*LINES[:10]))
+    world.invoke(s3_event(BUCKET, KEY), seconds=1.1)
+    (message,) = world.queued()
+    capsys.readouterr()
+
+    assert world.invoke(message, seconds=30.0) == []
+
+    (metrics,) = [line for line in capsys.readouterr().out.splitlines() if "IngestLag" in line]
+    assert json.loads(metrics)["IngestLag"][0] > 0
 
 
 def test_an_object_does_not_hop_for_ever(world: World, capsys: pytest.CaptureFixture[str]) -> None:
@@ -164,6 +181,26 @@ def test_with_elasticsearch_down_nothing_hops(
     monkeypatch.setattr(down, "options", lambda **_: down)
 
     assert world.invoke(s3_event(BUCKET, KEY), seconds=3.0) == ["m0"]
+    assert world.queued() == []
+
+
+def test_a_sick_elasticsearch_takes_no_answer_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where bulk requests hang, messages fail within the time, and the not begun ones with them."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gzip.compress(TEXT, 1))
+    store = world.module._clients().store
+    with Proxy(str(next(iter(store.es.transport.node_pool.all())).base_url)) as proxy:
+        proxy.plan = Bulks(otherwise=late(20.0))
+        monkeypatch.setenv("ALB_LOGS_ES_URL", proxy.url)
+        world.module._clients.cache_clear()
+        world.module._clients()
+        context = Invocation(seconds=4.0)
+
+        answer = world.module.handler(sqs_event(*[s3_event(BUCKET, KEY)] * 3), context)
+
+        assert context.get_remaining_time_in_millis() > 0
+    assert ["m0", "m1", "m2"] == [each["itemIdentifier"] for each in answer["batchItemFailures"]]
     assert world.queued() == []
 
 

@@ -557,6 +557,16 @@ def test_no_object_is_begun_without_time(
     assert not es.indices.exists(index=index_of(store, day))
 
 
+def test_no_index_is_looked_at_without_time(store: Store, day: str) -> None:
+    """When the time is up, no request is begun that would take more of it."""
+    index = f"{store.prefix}-access-{day}"
+
+    with pytest.raises(SinkUnavailableError, match="which indices exist"):
+        store.admit({index}, within=0.0)
+
+    assert index not in store.prepared
+
+
 def test_an_object_ends_with_its_time(es: Elasticsearch, store: Store, day: str) -> None:
     """What was done when the time is up stays done and counted; a later run adds the rest."""
     lines = lines_of(day, 4)

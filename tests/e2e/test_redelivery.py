@@ -57,10 +57,10 @@ class World:
         queue = self.function.module._queue()
 
         def note(params: dict[str, Any], **_: object) -> None:
-            asked = json.loads(params["body"])
-            self.hidden[asked["ReceiptHandle"]] = asked["VisibilityTimeout"]
+            for asked in json.loads(params["body"])["Entries"]:
+                self.hidden[asked["ReceiptHandle"]] = asked["VisibilityTimeout"]
 
-        queue.sqs.meta.events.register("before-call.sqs.ChangeMessageVisibility", note)
+        queue.sqs.meta.events.register("before-call.sqs.ChangeMessageVisibilityBatch", note)
 
 
 @pytest.fixture
@@ -154,6 +154,32 @@ def test_a_queue_that_refuses_hides_no_error(world: World) -> None:
     assert [json.dumps(BAD)] == invocation.failed
     assert "WARNING" == invocation.logs[-1]["level"]
     assert "failed messages come again late" == invocation.logs[-1]["message"]
+
+
+def test_a_stale_handle_holds_up_no_other(world: World) -> None:
+    """One message that is not ours any more is told; the others come again soon all the same."""
+    event = world.taken(BAD, {"Records": "nor this"}, {"Records": "nor that"})
+    event["Records"][0]["receiptHandle"] = "stale"
+
+    invocation = world.function(event)
+
+    assert 3 == len(invocation.failed) == len(world.hidden)
+    assert "failed messages come again late" == invocation.logs[-1]["message"]
+    assert "ReceiptHandleIsInvalid" in invocation.logs[-1]["error"]
+
+
+def test_a_record_without_a_count_spoils_no_answer(world: World) -> None:
+    """What the answer is does not depend on whether messages can be hurried."""
+    event = world.taken(BAD)
+    del event["Records"][0]["attributes"]["ApproximateReceiveCount"]
+
+    assert [json.dumps(BAD)] == world.function(event).failed
+
+
+def test_with_no_time_left_nothing_is_asked(world: World) -> None:
+    """Shortly before the timeout the answer goes first."""
+    assert [json.dumps(BAD)] == world.function(world.taken(BAD), seconds=0.5).failed
+    assert {} == world.hidden
 
 
 def test_without_a_queue_nothing_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,6 @@
 """The clients that settings ask for: where they call, how they authenticate, what they say."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -14,7 +14,7 @@ from elasticsearch import ApiError, Elasticsearch
 from moto import mock_aws
 
 from pipeline import clients
-from pipeline.clients import make_elasticsearch, make_s3
+from pipeline.clients import make_elasticsearch, make_s3, make_sqs, make_sts
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 
@@ -348,15 +348,16 @@ def test_s3_is_as_boto3_says(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize("make", [make_s3, make_sqs, make_sts])
 @pytest.mark.parametrize(
     ("variable", "text"), [("AWS_PROFILE", "nobody"), ("AWS_ENDPOINT_URL", "nonsense")]
 )
 def test_wrong_aws_settings_are_told(
-    monkeypatch: pytest.MonkeyPatch, variable: str, text: str
+    monkeypatch: pytest.MonkeyPatch, make: Callable[[], object], variable: str, text: str
 ) -> None:
     """AWS settings of which no client can be made are a ConfigError that shows what is wrong."""
     monkeypatch.setenv(variable, text)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
     with pytest.raises(ConfigError, match=f"AWS settings are wrong.*{text}"):
-        make_s3()
+        make()

@@ -151,3 +151,13 @@ def test_ids_are_pinned() -> None:
 def test_format_string_takes_what_it_is_given() -> None:
     """The slots of the document stand in the order in which they are filled."""
     assert slots_of_shape() == SLOTS
+
+
+def test_a_column_that_is_missing_is_no_plain_line() -> None:
+    """A line that lacks a column before a later one takes the reference path, whatever it is."""
+    line = alb_line().replace(b" 0 2026-11-20T09:", b" 2026-11-20T09:")
+
+    batch = encode_chunk(Chunk(0, line + b"\n", 1), CONTEXT)
+
+    assert line != alb_line()
+    assert (batch.fallback, len(batch.rejects)) == (1, 1)

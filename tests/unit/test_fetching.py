@@ -1,6 +1,7 @@
 """Fetching an object: every byte once, whatever the network does, and what a refusal means."""
 
 import base64
+import math
 import sys
 import threading
 import zlib
@@ -106,10 +107,15 @@ class CuttingS3:
         """Ask the real client."""
         return cast("dict[str, Any]", self._s3.get_object(**cast("Any", request)))
 
-    def fetch(self) -> Fetched:
-        """Fetch the object through this client."""
+    def fetch(self, *, left: float = math.inf) -> Fetched:
+        """Fetch the object through this client, in so many seconds, pauses alone counted."""
         return collect(
-            fetch(Stored(BUCKET, KEY), s3=cast("S3Client", self), sleep=self.pauses.append)
+            fetch(
+                Stored(BUCKET, KEY),
+                s3=cast("S3Client", self),
+                left=lambda: left - sum(self.pauses),
+                sleep=self.pauses.append,
+            )
         )
 
 
@@ -208,6 +214,21 @@ def test_the_pauses_between_attempts_grow(s3: "S3Client") -> None:
         bound / 2 < pause <= bound
         for pause, bound in zip(longest, (0.2, 0.4, 0.8, 1.6), strict=True)
     ]
+
+
+def test_with_the_time_up_nothing_is_resumed(s3: "S3Client") -> None:
+    """A body is resumed as long as there is time for it, and then no more."""
+    cutting = CuttingS3(s3, *[Cut(60)] * 3, Cut(0))
+    result = cutting.fetch(left=0.0)
+
+    assert DATA[:60] == result.data
+    assert isinstance(result.error, SourceUnavailableError)
+    assert 1 == len(cutting.requests)
+    assert [] == cutting.pauses
+
+    many = CuttingS3(s3, *[Cut(1)] * 100_000)
+    assert isinstance(many.fetch(left=3.0).error, SourceUnavailableError)
+    assert sum(many.pauses) < 3.0
 
 
 def test_a_connection_that_breaks_after_the_last_byte_does_not_matter(s3: "S3Client") -> None:

@@ -9,11 +9,34 @@ from pipeline.redelivery import Patience, read_patience
 
 def test_early_failures_come_again_soon() -> None:
     """As deployed: after a minute, then later and later, at last by the queue's own timeout."""
-    patience = Patience(visibility=1_830, receives=10)
+    patience = Patience(visibility=1_830, receives=15)
 
-    assert [57, 114, 228, 457, 915, 1_830, 1_830, 1_830, 1_830, 1_830] == [
-        patience.pause(number) for number in range(1, 11)
+    assert [57, 114, 228, 457, 915, *[1_830] * 10] == [
+        patience.pause(number) for number in range(1, 16)
     ]
+
+
+def test_what_can_not_wait_is_not_hurried_more() -> None:
+    """A queue that is patient for longer hurries no more than five deliveries."""
+    assert [57, 114, 228, 457, 915, 1_830] == [
+        Patience(1_830, 1_000).pause(number) for number in range(1, 7)
+    ]
+
+
+def test_wishes_fit_into_requests() -> None:
+    """Ten to a request, each of its own id; who is to wait is in none."""
+    failed = [
+        {"receiptHandle": f"r{n}", "attributes": {"ApproximateReceiveCount": f"{1 + n % 6}"}}
+        for n in range(24)
+    ]
+
+    requests = list(Patience(1_830, 10).wishes(failed))
+
+    assert [10, 10] == [len(request) for request in requests]
+    entries = [entry for request in requests for entry in request]
+    assert [f"r{n}" for n in range(24) if n % 6 != 5] == [e["ReceiptHandle"] for e in entries]
+    assert {57, 114, 228, 457, 915} == {entry["VisibilityTimeout"] for entry in entries}
+    assert len(entries) == len({entry["Id"] for entry in entries})
 
 
 @given(st.integers(1, 43_200), st.integers(1, 1_000), st.integers(1, 2_000))

@@ -15,7 +15,7 @@ from botocore.config import Config as BotoConfig
 from botocore.exceptions import BotoCoreError
 from elastic_transport import ConnectionError as ElasticsearchConnectionError
 from elastic_transport import Urllib3HttpNode
-from elasticsearch import Elasticsearch
+from elasticsearch import Elasticsearch, OrjsonSerializer
 
 from pipeline.config import Config, variable_of
 from pipeline.errors import ConfigError
@@ -41,7 +41,7 @@ _S3 = BotoConfig(
 
 # What is asked of a queue is small, and asked with little time left.
 _SQS = BotoConfig(
-    connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 3}
+    connect_timeout=2, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
 )
 
 _STS = BotoConfig(
@@ -63,6 +63,7 @@ def make_elasticsearch(config: Config) -> Elasticsearch:
         "http_compress": config.es_compress,
         "connections_per_node": config.es_connections + 1,
         "node_class": _Node,
+        "serializer": OrjsonSerializer(),  # a bulk reply has a line for each document
         **_address(config),
         **_authentication(config),
     }

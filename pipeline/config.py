@@ -46,7 +46,7 @@ class Config:
     )
     es_connections: int = _setting("Bulk requests under way at once, 1 to 16", 2)
     es_compress: bool = _setting("Compress request bodies: true or false", False)  # noqa: FBT003
-    bulk_bytes: int = _setting("Aim for the size of a bulk request, 100000 to 50000000", 4_000_000)
+    bulk_bytes: int = _setting("Aim for the size of a bulk request, 100000 to 50000000", 2_000_000)
     index_prefix: str = _setting("Begins every index's name", "alb-logs")
     queue_url: str | None = _setting(
         "Queue that the function takes its messages from: what does not fit into one invocation "

@@ -78,6 +78,11 @@ def _keyword(name: str, about: str, *aliases: str) -> Field:
     return Field(name, "keyword", about, aliases)
 
 
+def _detail(name: str, about: str, *aliases: str, array: bool = False) -> Field:
+    """Describe a text that other fields tell in part, or that nearly all documents share."""
+    return Field(name, "keyword", about, aliases, array=array, index=False)
+
+
 def _text(column: str, name: str, about: str, *aliases: str) -> Column:
     return Column(column, Form.TEXT, (_keyword(name, about, *aliases),))
 
@@ -113,7 +118,7 @@ _LOAD_BALANCER = Column(
 _NODE = Column(
     "ip_address",
     Form.TEXT,
-    (Field("observer.ip", "ip", "the load balancer node that handled the request"),),
+    (Field("observer.ip", "ip", "the load balancer node that handled it", index=False),),
 )
 _SOURCE_IP = Field("source.ip", "ip", "the client", ("client.ip",))
 _SOURCE_PORT = _port("source.port", "the client's port", "client.port")
@@ -121,9 +126,9 @@ _BACKEND_IP = Field("aws.elb.backend.ip", "ip", "the target")
 _BACKEND_PORT = _port("aws.elb.backend.port", "the target's port")
 _TARGET_GROUP_NAME = _keyword("aws.elb.target_group.name", "the target group's NAME")
 _TLS_PROTOCOL = (
-    _keyword("aws.elb.ssl_protocol", "the TLS protocol as logged"),
+    _detail("aws.elb.ssl_protocol", "the TLS protocol as logged"),
     _keyword("tls.version", "the version of the protocol: 1.2"),
-    _keyword("tls.version_protocol", "tls or ssl"),
+    _detail("tls.version_protocol", "tls or ssl"),
 )
 _TLS_CIPHER = ("tls.cipher", "the cipher suite", "aws.elb.ssl_cipher")
 _ERROR_REASON = (
@@ -202,23 +207,23 @@ _ACCESS = (
         Form.REQUEST_LINE,
         (
             _keyword("http.request.method", "the method"),
-            _keyword("url.original", "the URL, or the whole odd request line", "url.full"),
-            _keyword("url.scheme", "the URL's scheme"),
+            _detail("url.original", "the URL, or the whole odd request line", "url.full"),
+            _detail("url.scheme", "the URL's scheme"),
             _keyword("url.domain", "the URL's host"),
             _port("url.port", "the URL's port"),
             _keyword("url.path", "the URL's path"),
-            _keyword("url.query", "the URL's query, without its question mark"),
+            _detail("url.query", "the URL's query, without its question mark"),
             _keyword("url.template", "the path with id-like segments as {id}: group by this"),
-            _keyword("http.version", "the HTTP version: 1.1, 2.0"),
+            _detail("http.version", "the HTTP version: 1.1, 2.0"),
         ),
     ),
-    _text("user_agent", "user_agent.original", "the User-Agent header"),
+    Column("user_agent", Form.TEXT, (_detail("user_agent.original", "the User-Agent header"),)),
     _text("ssl_cipher", *_TLS_CIPHER),
     Column("ssl_protocol", Form.TLS_PROTOCOL, _TLS_PROTOCOL),
     Column(
         "target_group_arn",
         Form.TARGET_GROUP_ARN,
-        (_keyword("aws.elb.target_group.arn", "the target group"), _TARGET_GROUP_NAME),
+        (_detail("aws.elb.target_group.arn", "the target group"), _TARGET_GROUP_NAME),
     ),
     Column(
         "trace_id",
@@ -238,11 +243,11 @@ _ACCESS = (
         "chosen_cert_arn",
         Form.CERTIFICATE,
         (
-            _keyword("aws.elb.chosen_cert.arn", "the certificate presented to the client"),
+            _detail("aws.elb.chosen_cert.arn", "the certificate presented to the client"),
             Field("tls.resumed", "boolean", "true where the TLS session was reused"),
         ),
     ),
-    _integer(
+    _measure(
         "matched_rule_priority",
         "aws.elb.matched_rule_priority",
         "the listener rule that matched; 0 the default, -1 an error",
@@ -250,7 +255,7 @@ _ACCESS = (
     Column(
         "request_creation_time",
         Form.INSTANT,
-        (Field("event.start", "date", "when the request was received"),),
+        (Field("event.start", "date", "when the request was received", index=False),),
     ),
     Column(
         "actions_executed",
@@ -270,12 +275,12 @@ _ACCESS = (
     Column(
         "target_port_list",
         Form.SPACE_LIST,
-        (Field("aws.elb.target_port", "keyword", "the targets, each ip:port", array=True),),
+        (_detail("aws.elb.target_port", "the targets, each ip:port", array=True),),
     ),
     Column(
         "target_status_code_list",
         Form.SPACE_LIST,
-        (Field("aws.elb.target_status_code", "keyword", "the targets' statuses", array=True),),
+        (_detail("aws.elb.target_status_code", "the targets' statuses", array=True),),
     ),
     _text(
         "classification", "aws.elb.classification", "desync mitigation: Acceptable, Ambiguous, …"
@@ -410,11 +415,11 @@ CONSTANTS: dict[Kind, dict[str, str | list[str]]] = {
 """The same on every document of a kind."""
 
 COMMON = (
-    _keyword("ecs.version", "the version of ECS that the names follow"),
-    _keyword("event.kind", "event"),
-    Field("event.category", "keyword", "web or network", array=True),
-    Field("event.type", "keyword", "access, connection or info", array=True),
-    _keyword("event.module", "aws"),
+    _detail("ecs.version", "the version of ECS that the names follow"),
+    _detail("event.kind", "event"),
+    _detail("event.category", "web or network", array=True),
+    _detail("event.type", "access, connection or info", array=True),
+    _detail("event.module", "aws"),
     _keyword("event.dataset", "which of the three logs", "data_stream.dataset"),
     Field("event.ingested", "date", "when the pipeline sent the document"),
     Field(
@@ -424,10 +429,10 @@ COMMON = (
         index=False,
         doc_values=False,
     ),
-    _keyword("cloud.provider", "aws"),
+    _detail("cloud.provider", "aws"),
     _keyword("cloud.account.id", "the account, from the object's key"),
     _keyword("cloud.region", "the region, from the object's key"),
-    _keyword("aws.s3.bucket.name", "the bucket of the object that held the line"),
+    _detail("aws.s3.bucket.name", "the bucket of the object that held the line"),
     _keyword("aws.s3.object.key", "the key of the object that held the line"),
 )
 

@@ -176,6 +176,12 @@ def _second(text: str) -> int:
 
 
 @lru_cache(maxsize=_CACHED)
+def _day(time: str, monthly: bool) -> str:  # noqa: FBT001
+    """Give the end of the index's name for `YYYY-MM-DD`."""
+    return f"{time[:4]}.{time[5:7]}.{'01' if monthly else time[8:10]}"
+
+
+@lru_cache(maxsize=_CACHED)
 def _balancer(elb: str) -> tuple[str, str]:
     parts = elb.split("/")
     name = parts[1] if len(parts) == 3 and parts[1] else elb  # noqa: PLR2004  app/NAME/ID
@@ -354,10 +360,10 @@ def _times(legs: tuple[str, str, str]) -> str:
     return "".join(leg % time for leg, time in zip(_TIME, legs, strict=True) if time != "-1")
 
 
-def _event(time: str, start: str | None, legs: tuple[str, str, str]) -> str:
+def _event(moment: int, time: str, start: str | None, legs: tuple[str, str, str]) -> str:
     """Give when the request came, if the line tells, and how long it took in nanoseconds."""
     if start is not None:
-        micros = (_second(time[:19]) - _second(start[:19])) * 1_000_000
+        micros = (moment - _second(start[:19])) * 1_000_000
         micros += int(time[20:]) - int(start[20:])
         return _STARTED % start + _LASTED % (micros * 1_000)
     if "-1" in legs:
@@ -392,7 +398,7 @@ class Plain:
 
     def __init__(self, context: Context) -> None:
         self._format = _format_string(context)
-        self._index = f"{context.prefix}-{Kind.ACCESS}"
+        self._index = f"{context.prefix}-{Kind.ACCESS}-"
         self._monthly = context.period is Period.MONTH
         self._latest = context.latest[:19]
         self._keep = context.keep_original
@@ -424,14 +430,14 @@ class Plain:
             raise NotPlainError
         if not self._sure and (type_[0].isdigit() or elb[0] in "-0123456789"):
             raise NotPlainError  # perhaps a line of another log
-        _second(second)  # a real moment
+        moment = _second(second)
         legs = request_time, target_time, response_time
         balancer, observer = _balancer(elb)
         tls_member, secured = _secured(tls, security, start is not None)
         after, node = _rest(rest)
         answered, outcome = _answered(status)
         trace_member, traced = _trace(trace)
-        event = _event(time, start, legs)
+        event = _event(moment, time, start, legs)
         if self._keep:
             event += _LINE_ITSELF % match[0].replace('"', '\\"')
         members = [
@@ -445,8 +451,7 @@ class Plain:
         objects = tls_member + trace_member
         if agent not in _ABSENT:
             objects += _AGENT % agent
-        day = "01" if self._monthly else time[8:10]
-        return f"{self._index}-{time[:4]}.{time[5:7]}.{day}", self._format % (
+        return self._index + _day(time[:10], self._monthly), self._format % (
             outcome, event, time, observer, node, type_, "".join(members), ip, port, received,
             method, sent, answered, version, url, _url_parts(origin, path, query), objects,
         )  # fmt: skip

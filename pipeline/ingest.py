@@ -45,7 +45,7 @@ class Options:
     """How to ingest, the same for every object."""
 
     connections: int = 2
-    bulk_bytes: int = 4_000_000
+    bulk_bytes: int = 2_000_000
     keep_original: bool = False
     kind: Kind | None = None
     """Which log every object is, whatever its name says; None: the name tells, else each line."""

@@ -208,6 +208,10 @@ def _send_halves(
     return [*first, *second], first_cause or second_cause
 
 
+def _all_created(creates: list[dict[str, Any]]) -> bool:
+    return _CREATED.issuperset([each["status"] for each in creates])
+
+
 def _sort_replies(
     ids: Sequence[str], pending: Sequence[int], answer: list[dict[str, Any]], replies: Replies
 ) -> tuple[list[int], str]:
@@ -216,8 +220,11 @@ def _sort_replies(
     cause = ""
     if len(answer) != len(pending):
         raise AccountingError(f"{len(pending)} documents were sent, {len(answer)} were replied to")
-    for at, reply in zip(pending, answer, strict=True):
-        create = reply["create"]
+    creates = [reply["create"] for reply in answer]
+    if _all_created(creates) and [each["_id"] for each in creates] == [ids[at] for at in pending]:
+        replies.created += len(creates)  # nearly always, and at a fraction of the loop's time
+        return again, cause
+    for at, create in zip(pending, creates, strict=True):
         if create["_id"] != ids[at]:
             raise AccountingError(f"a reply for {create['_id']} stands where {ids[at]} was sent")
         if create["status"] in _CREATED:

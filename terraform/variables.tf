@@ -154,7 +154,7 @@ variable "es_connections" {
 variable "bulk_bytes" {
   description = "Size of a bulk request."
   type        = number
-  default     = 4000000
+  default     = 2000000
 
   validation {
     condition     = var.bulk_bytes >= 100000 && var.bulk_bytes <= 50000000

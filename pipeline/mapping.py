@@ -2,8 +2,8 @@
 Give the index mapping that the field table asks for.
 
 Explicit and tight: `dynamic: false`, only types of the server's core, no index or doc values where
-nobody would use them. On the same lines this indexes three times as fast as dynamic mapping, in a
-third of the bytes. Aliases keep other names of a value findable and store nothing.
+nobody would use them. On the same lines this indexes two to three times as fast as dynamic mapping,
+in a third of the bytes. Aliases keep other names of a value findable and store nothing.
 
 elastic.co/guide/en/elasticsearch/reference/8.19/mapping-params.html
 """

@@ -23,9 +23,8 @@ from devstack.traffic import line_id, ordinary_lines
 from tests.factories import KEY, START
 from tests.stack import Stack
 
-BIG_BYTES = os.environ.get("BIG_BYTES")  # noqa: TID251  of the tests, not of the pipeline
+BIG_BYTES = int(os.environ.get("BIG_BYTES", "0"))  # noqa: TID251  of the tests, not of the pipeline
 PARTS = 200
-LINES_OF_A_PART = 200
 PIECE = 1_000_000
 """Of a long line, in bytes: what is held at once."""
 
@@ -36,14 +35,16 @@ class Big:
 
     seed: int
     size: int
+    lines: int
+    """Ordinary ones in a part."""
 
     def parts(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
         """Give the lines of each part, and its long line in pieces."""
-        lines = ordinary_lines(self.seed, PARTS * LINES_OF_A_PART, start=START)
+        lines = ordinary_lines(self.seed, PARTS * self.lines, start=START)
         pieces = self.size // PARTS // PIECE
         for number in range(PARTS):
             head = b"%d %d " % (self.seed, number)
-            yield list(islice(lines, LINES_OF_A_PART)), [head, *[b"x" * PIECE] * pieces]
+            yield list(islice(lines, self.lines)), [head, *[b"x" * PIECE] * pieces]
 
     def written(self) -> Iterator[bytes]:
         """Give the text part by part."""
@@ -86,19 +87,20 @@ def ids_in(es: Elasticsearch, index: str) -> set[str]:
 
 
 @pytest.mark.parametrize(
-    ("stored", "number", "size"),
+    ("stored", "big"),
     [
-        pytest.param(members, 1, 2_200_000_000, id="members"),
-        pytest.param(one_member, 2, 600_000_000, id="one-member"),
-        pytest.param(as_it_is, 3, 100_000_000, id="plain"),
+        pytest.param(members, Big(1, BIG_BYTES or 2_200_000_000, 200), id="members"),
+        pytest.param(one_member, Big(2, BIG_BYTES or 600_000_000, 400), id="one-member"),
+        pytest.param(as_it_is, Big(3, BIG_BYTES or 100_000_000, 800), id="plain"),
     ],
 )
 def test_a_big_object_ends_complete(
-    stack: Stack, stored: Callable[[Iterator[bytes]], bytes], number: int, size: int
+    stack: Stack, stored: Callable[[Iterator[bytes]], bytes], big: Big
 ) -> None:
     """In several invocations every line comes once, and what they tell adds up."""
-    big = Big(number, int(BIG_BYTES or size))
-    key = KEY.replace("3q2xk9fz", f"big{number}").removesuffix("" if stored != as_it_is else ".gz")
+    key = KEY.replace("3q2xk9fz", f"big{big.seed}").removesuffix(
+        "" if stored != as_it_is else ".gz"
+    )
     documents, letters = big.ids()
     before = ids_in(stack.es, f"{stack.prefix}-*")
     stack.put(key, stored(big.written()))

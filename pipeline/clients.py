@@ -6,6 +6,8 @@ Made once per process (in Lambda: once per cold start) by the front doors; rooms
 
 import socket
 import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,14 +116,12 @@ def _speaks_tls(host: str, port: int) -> bool:
 
 def make_s3(credentials: "RefreshableCredentials | None" = None) -> "S3Client":
     """Give a client of S3, as boto3's own settings say, but for the credentials if given."""
-    try:
+    with _aws_settings():
         if credentials is None:
             return boto3.client("s3", config=_S3)
         session = botocore.session.get_session()
         session.register_component("credential_provider", _Given(credentials))
         return boto3.Session(botocore_session=session).client("s3", config=_S3)
-    except (BotoCoreError, ValueError) as error:  # no such profile, an address that is none
-        raise ConfigError(f"the AWS settings are wrong: {error}") from error
 
 
 class _Given:
@@ -136,17 +136,22 @@ class _Given:
 
 def make_sts() -> "BaseClient":
     """Give a client of STS, as boto3's own settings say."""
-    try:
+    with _aws_settings():
         return cast("BaseClient", boto3.client("sts", config=_STS))
-    except (BotoCoreError, ValueError) as error:
-        raise ConfigError(f"the AWS settings are wrong: {error}") from error
 
 
 def make_sqs() -> "SQSClient":
     """Give a client of SQS, as boto3's own settings say."""
-    try:
+    with _aws_settings():
         return boto3.client("sqs", config=_SQS)
-    except (BotoCoreError, ValueError) as error:
+
+
+@contextmanager
+def _aws_settings() -> Iterator[None]:
+    """Turn what boto3 raises for settings of which no client can be made into our error."""
+    try:
+        yield
+    except (BotoCoreError, ValueError) as error:  # no such profile, an address that is none
         raise ConfigError(f"the AWS settings are wrong: {error}") from error
 
 

@@ -71,15 +71,20 @@ def aws() -> Iterator[AwsServer]:
 
 
 @pytest.fixture
-def handler_module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """Give `lambda/handler.py` as AWS imports it: by string, with cold clients."""
+def handler_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+    """Give `lambda/handler.py` as AWS imports it: by string, with cold clients; cool it again."""
     import importlib  # noqa: PLC0415
 
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "alb-logs")
     module = importlib.import_module("lambda.handler")
+    _cool(module)
+    yield module
+    _cool(module)
+
+
+def _cool(module: ModuleType) -> None:
     module._clients.cache_clear()
     module._queue.cache_clear()
-    return module
 
 
 def remove(es: Elasticsearch, prefix: str) -> None:

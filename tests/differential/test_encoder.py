@@ -5,7 +5,7 @@ Compared as JSON values, with id and index, on golden lines, on generated ones o
 lines damaged in ways that keep them nearly right, where a wrong short cut would show.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 from random import Random
@@ -28,6 +28,7 @@ from pipeline.encoding import Batch, encode_by_reference, encode_chunk
 from pipeline.fields import Kind
 from pipeline.reading import Chunk
 from tests.factories import START
+from tests.fuzz.mutations import on_tokens, swap_tokens
 from tests.unit.test_golden import CASES
 
 ACCESS = Context(
@@ -99,22 +100,7 @@ def _double(line: bytes, rng: Random) -> bytes:
     return line[:at] + line[at : at + 1] + line[at:]
 
 
-def _with_fields(change: Callable[[list[bytes], Random], None]) -> Callable[[bytes, Random], bytes]:
-    def mutate(line: bytes, rng: Random) -> bytes:
-        fields = line.split(b" ")
-        change(fields, rng)
-        return b" ".join(fields)
-
-    return mutate
-
-
-@_with_fields
-def _swap(fields: list[bytes], rng: Random) -> None:
-    one, other = rng.randrange(len(fields)), rng.randrange(len(fields))
-    fields[one], fields[other] = fields[other], fields[one]
-
-
-@_with_fields
+@on_tokens
 def _remove(fields: list[bytes], rng: Random) -> None:
     del fields[rng.randrange(len(fields))]
 
@@ -175,12 +161,12 @@ ODDITIES = (
 )
 
 
-@_with_fields
+@on_tokens
 def _replace(fields: list[bytes], rng: Random) -> None:
     fields[rng.randrange(len(fields))] = rng.choice(ODDITIES)
 
 
-MUTATIONS = (_flip, _drop, _double, _swap, _remove, _replace, _replace)
+MUTATIONS = (_flip, _drop, _double, swap_tokens, _remove, _replace, _replace)
 
 
 def mutated(seed: int, count: int) -> Iterator[bytes]:

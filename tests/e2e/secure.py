@@ -32,6 +32,7 @@ from pipeline.cli import main
 from pipeline.clients import make_elasticsearch
 from pipeline.config import Config, variable_of
 from pipeline.roles import Role, role_body
+from tests.commands import Run
 
 Json = dict[str, Any]
 
@@ -275,22 +276,6 @@ def start_secure(folder: Path) -> Iterator[Secure]:
 
 
 # --- the command ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run of the command gave."""
-
-    code: object
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        """Give the one sentence on standard error, without the command's name before it."""
-        (line,) = self.err.splitlines()
-        assert line.startswith("alb-logs: ")
-        return line.removeprefix("alb-logs: ")
 
 
 def run(settings: Mapping[str, str], *arguments: object) -> Run:

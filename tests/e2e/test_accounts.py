@@ -238,10 +238,9 @@ def function(
     settings: None,  # noqa: ARG001
     handler_module: ModuleType,
     capsys: pytest.CaptureFixture[str],
-) -> Iterator[Function]:
+) -> Function:
     """Give the handler in this world."""
-    yield Function(handler_module, capsys)
-    handler_module._clients.cache_clear()
+    return Function(handler_module, capsys)
 
 
 def numbers(store: Store) -> list[int]:

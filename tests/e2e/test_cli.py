@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -20,6 +19,7 @@ from devstack.process import free_port
 from pipeline.cli import main
 from pipeline.config import Config, variable_of
 from pipeline.store import Store
+from tests.commands import Run
 from tests.factories import KEY, alb_line, documents, gz
 
 if TYPE_CHECKING:
@@ -32,22 +32,6 @@ CONNECTION = (
     Path(__file__).parent.parent / "data" / "alb" / "connection-15-fields.log"
 ).read_bytes()
 BUCKET = "alb-logs-of-the-command"
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run of the command gave."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def said(self) -> str:
-        """Give the one sentence on standard error, without the command's name before it."""
-        (line,) = self.err.splitlines()
-        assert line.startswith("alb-logs: ")
-        return line.removeprefix("alb-logs: ")
 
 
 Command = Callable[..., Run]

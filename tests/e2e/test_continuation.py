@@ -74,8 +74,6 @@ def world(
         monkeypatch.setenv("ALB_LOGS_BULK_BYTES", "100000")
         monkeypatch.setenv("ALB_LOGS_QUEUE_URL", queue_url)
         yield World(handler_module, s3, sqs, queue_url)
-        handler_module._clients.cache_clear()
-        handler_module._queue.cache_clear()
 
 
 @pytest.mark.parametrize(

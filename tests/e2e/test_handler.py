@@ -82,7 +82,6 @@ def deployed(
             Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
         )
         yield Function(handler_module, capsys)
-        handler_module._clients.cache_clear()
 
 
 @pytest.fixture

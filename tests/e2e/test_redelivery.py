@@ -91,8 +91,6 @@ def world(
         made = World(Function(handler_module, capsys), sqs, url)
         made.watch()
         yield made
-        handler_module._clients.cache_clear()
-        handler_module._queue.cache_clear()
 
 
 def handles(event: dict[str, Any]) -> dict[str, str]:

@@ -76,7 +76,9 @@ def _words_of(_line: bytes, rng: Random) -> bytes:
     return " ".join(rng.choices(_TOKENS, k=rng.randrange(40))).encode()
 
 
-def _on_tokens(change: Callable[[list[bytes], Random], None]) -> Damage:
+def on_tokens(change: Callable[[list[bytes], Random], None]) -> Damage:
+    """Make a damage to a line of a change to what stands between its spaces."""
+
     def damage(line: bytes, rng: Random) -> bytes:
         tokens = line.split(b" ")
         change(tokens, rng)
@@ -85,35 +87,36 @@ def _on_tokens(change: Callable[[list[bytes], Random], None]) -> Damage:
     return damage
 
 
-@_on_tokens
-def _swap(tokens: list[bytes], rng: Random) -> None:
+@on_tokens
+def swap_tokens(tokens: list[bytes], rng: Random) -> None:
+    """Let two tokens change places."""
     one, other = rng.randrange(len(tokens)), rng.randrange(len(tokens))
     tokens[one], tokens[other] = tokens[other], tokens[one]
 
 
-@_on_tokens
+@on_tokens
 def _remove(tokens: list[bytes], rng: Random) -> None:
     del tokens[rng.randrange(len(tokens)) :][:1]
 
 
-@_on_tokens
+@on_tokens
 def _insert(tokens: list[bytes], rng: Random) -> None:
     tokens.insert(rng.randrange(len(tokens) + 1), rng.choice(_TOKENS).encode())
 
 
-@_on_tokens
+@on_tokens
 def _odd_token(tokens: list[bytes], rng: Random) -> None:
     tokens[rng.randrange(len(tokens))] = rng.choice(_TOKENS).encode()
 
 
-@_on_tokens
+@on_tokens
 def _quote(tokens: list[bytes], rng: Random) -> None:
     at = rng.randrange(len(tokens))
     token = tokens[at]
     tokens[at] = token.strip(b'"') if token.startswith(b'"') else b'"%b"' % token
 
 
-@_on_tokens
+@on_tokens
 def _lengthen(tokens: list[bytes], rng: Random) -> None:
     tokens += [rng.choice(_TOKENS).encode() for _ in range(rng.randrange(1, 5))]
 
@@ -126,7 +129,18 @@ def _odd_request(line: bytes, rng: Random) -> bytes:
 
 
 _LITTLE: tuple[Damage, ...] = (
-    *(_flip, _put, _put, _drop, _double, _other_digits, _other_digits, _swap, _remove, _insert),
+    *(
+        _flip,
+        _put,
+        _put,
+        _drop,
+        _double,
+        _other_digits,
+        _other_digits,
+        swap_tokens,
+        _remove,
+        _insert,
+    ),
     *(_odd_token, _odd_token, _odd_token, _quote, _lengthen, _odd_request, _odd_request, _cut),
 )
 _MUCH: tuple[Damage, ...] = (_junk, _words_of)

@@ -45,6 +45,7 @@ from pipeline.subscription import (
     rules,
     unknown_elements,
 )
+from tests.commands import Run
 
 BUCKET = "logs-of-all"
 REGION = "eu-central-1"
@@ -240,15 +241,6 @@ def s3(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, session: boto3.Session) 
 
 
 # --- the command ---------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What a run of the command gave."""
-
-    code: int
-    out: str
-    err: str
 
 
 Command = Callable[..., Run]

@@ -28,7 +28,7 @@ from pipeline.encoding import Batch, encode_by_reference, encode_chunk
 from pipeline.fields import Kind
 from pipeline.reading import Chunk
 from tests.factories import START
-from tests.fuzz.mutations import on_tokens, swap_tokens
+from tests.fuzz.mutations import on_tokens, remove_token, swap_tokens
 from tests.unit.test_golden import CASES
 
 ACCESS = Context(
@@ -100,11 +100,6 @@ def _double(line: bytes, rng: Random) -> bytes:
     return line[:at] + line[at : at + 1] + line[at:]
 
 
-@on_tokens
-def _remove(fields: list[bytes], rng: Random) -> None:
-    del fields[rng.randrange(len(fields))]
-
-
 ODDITIES = (
     *(
         b"-",
@@ -166,7 +161,7 @@ def _replace(fields: list[bytes], rng: Random) -> None:
     fields[rng.randrange(len(fields))] = rng.choice(ODDITIES)
 
 
-MUTATIONS = (_flip, _drop, _double, swap_tokens, _remove, _replace, _replace)
+MUTATIONS = (_flip, _drop, _double, swap_tokens, remove_token, _replace, _replace)
 
 
 def mutated(seed: int, count: int) -> Iterator[bytes]:

@@ -95,8 +95,9 @@ def swap_tokens(tokens: list[bytes], rng: Random) -> None:
 
 
 @on_tokens
-def _remove(tokens: list[bytes], rng: Random) -> None:
-    del tokens[rng.randrange(len(tokens)) :][:1]
+def remove_token(tokens: list[bytes], rng: Random) -> None:
+    """Take one token out."""
+    del tokens[rng.randrange(len(tokens))]
 
 
 @on_tokens
@@ -129,18 +130,8 @@ def _odd_request(line: bytes, rng: Random) -> bytes:
 
 
 _LITTLE: tuple[Damage, ...] = (
-    *(
-        _flip,
-        _put,
-        _put,
-        _drop,
-        _double,
-        _other_digits,
-        _other_digits,
-        swap_tokens,
-        _remove,
-        _insert,
-    ),
+    *(_flip, _put, _put, _drop, _double, _other_digits, _other_digits),
+    *(swap_tokens, remove_token, _insert),
     *(_odd_token, _odd_token, _odd_token, _quote, _lengthen, _odd_request, _odd_request, _cut),
 )
 _MUCH: tuple[Damage, ...] = (_junk, _words_of)

@@ -7,6 +7,7 @@ For more: `python -m tests.fuzz --seconds 3600 --seed 7`.
 import io
 from itertools import islice
 from pathlib import Path
+from random import Random
 
 import orjson
 import pytest
@@ -18,7 +19,8 @@ from pipeline.fields import Kind
 from pipeline.ingest import Options, context_of, ingest_stream
 from pipeline.reading import Chunk
 from pipeline.store import Store
-from tests.factories import START, documents
+from tests.factories import START, alb_line, documents
+from tests.fuzz import mutations
 from tests.fuzz.targets import TARGETS, Target, cases_of, checked, smallest
 
 SEED = 20_261_120
@@ -69,6 +71,15 @@ def test_a_found_case_is_made_small() -> None:
 
     assert b"7 42" == smallest(Target("any", Path(), lambda _: case, check, b" "), case)
     assert case == smallest(Target("whole", Path(), lambda _: case, check), case)
+
+
+@pytest.mark.parametrize("damage", [*dict.fromkeys((*mutations._LITTLE, *mutations._MUCH))])
+def test_every_damage_does_some(damage: mutations.Damage) -> None:
+    """No way of damaging a line gives it back as it was, time and again."""
+    rng = Random(1)
+    line = alb_line()
+
+    assert {line} != {damage(line, rng) for _ in range(50)}
 
 
 def damaged_lines(kind: Kind, store: Store) -> tuple[set[bytes], set[bytes]]:

@@ -22,7 +22,7 @@ from bench.sample import Traffic
 from bench.sizes import SIZES, Sizes
 from bench.split import split_encoder
 from devstack.elasticsearch import start_elasticsearch
-from pipeline.clients import make_elasticsearch
+from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
 
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from elasticsearch import Elasticsearch
 
-from pipeline.cluster import Layout, Plan, apply_setup, plan_setup
-from pipeline.store import JSON, Store, open_store
+from pipeline.cluster.templates import Layout, Plan, apply_setup, plan_setup
+from pipeline.sink.store import JSON, Store, open_store
 
 _BULK = {"accept": "application/json", "content-type": "application/x-ndjson"}
 

@@ -20,9 +20,9 @@ from bench.cluster import bytes_per_document, post_bodies, remove_index
 from bench.report import Figure, Goal, Pair
 from bench.sample import Traffic, bench_context
 from bench.timing import Times, in_turns, wall
-from pipeline.encoding import Batch, encode_chunk
 from pipeline.ingest import Options, ingest_stream
-from pipeline.store import Store
+from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.sink.store import Store
 
 _OPTIONS = Options()
 

@@ -16,10 +16,10 @@ from elastic_transport import BaseNode
 from elasticsearch import Elasticsearch
 
 from bench.sample import bench_context
-from pipeline.clients import make_elasticsearch
+from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
 from pipeline.ingest import Options, ingest_stream
-from pipeline.store import open_store
+from pipeline.sink.store import open_store
 
 _HELD_BACK = 0.15
 """Seconds: with two connections, longer than a chunk takes to be read and encoded."""

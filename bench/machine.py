@@ -7,7 +7,7 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
-from pipeline.store import JSON
+from pipeline.sink.store import JSON
 
 
 def describe_machine() -> dict[str, str]:

@@ -18,7 +18,7 @@ from bench.report import Figure, Goal
 from bench.sample import Traffic
 from bench.sizes import MIB
 from pipeline.config import Config
-from pipeline.store import Store
+from pipeline.sink.store import Store
 
 _BLOCK = 50 * MIB
 _MOST = 200

@@ -13,8 +13,8 @@ from pygrok import Grok
 from bench.report import Figure, Goal, Pair
 from bench.sample import Sample, Traffic, bench_context
 from bench.timing import Times, cpu, in_turns
-from pipeline.encoding import encode_by_reference, encode_chunk
 from pipeline.shipped import shipped
+from pipeline.sink.encoding import encode_by_reference, encode_chunk
 
 _CONTEXT = bench_context("bench")
 _GROK = Grok("%{ALB_ACCESS}", custom_patterns_dir=str(shipped("logstash/patterns")))

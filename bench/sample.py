@@ -11,10 +11,10 @@ from io import BytesIO
 
 from bench.report import Figure, Goal
 from devstack.traffic import gz, ordinary_lines
-from pipeline.document import Context
-from pipeline.fields import Kind
+from pipeline.alb.document import Context
+from pipeline.alb.fields import Kind
 from pipeline.ingest import Options, latest_instant
-from pipeline.reading import Chunk, read_stream
+from pipeline.source.reading import Chunk, read_stream
 
 SEED = 20161201
 INTERVAL = timedelta(minutes=5)

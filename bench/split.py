@@ -11,9 +11,9 @@ from bench.parsing import encode
 from bench.report import Figure
 from bench.sample import Sample, Traffic, bench_context
 from bench.timing import cpu, in_turns
-from pipeline import hotpath
-from pipeline.document import document_ids
-from pipeline.reading import Chunk
+from pipeline.alb import fastpath as hotpath
+from pipeline.alb.document import document_ids
+from pipeline.source.reading import Chunk
 
 _CONTEXT = bench_context("bench")
 _MATCH = hotpath._LINE.match  # noqa: SLF001  the expression's share is what is wanted

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from devstack.pages import commands_page, metrics_page, settings_page
-from pipeline.fields import (
+from pipeline.alb.fields import (
     COLUMNS,
     COMMON,
     CONSTANTS,
@@ -21,11 +21,11 @@ from pipeline.fields import (
     Kind,
     fields_of,
 )
-from pipeline.mapping import mapping_of
+from pipeline.cluster.mapping import mapping_of
 
 ROOT = Path(__file__).resolve().parent.parent
 META = {"alb_logs": {"schema": 1}}
-"""By this an index shows that `alb-logs setup` prepared it (pipeline/cluster.py)."""
+"""By this an index shows that `alb-logs setup` prepared it (pipeline/cluster/templates.py)."""
 
 
 def generated_files() -> Iterator[tuple[Path, str]]:
@@ -48,8 +48,8 @@ _INTRODUCTION = """\
 # Fields
 
 Every column of an ALB log line and the document fields that come of it, from the field table in
-`pipeline/fields.py` (`make docs` writes this page). Names follow ECS 8.11, then Elastic's AWS ELB
-integration. An alias is another name for the same stored value: search and aggregate by either.
+`pipeline/alb/fields.py` (`make docs` writes this page). Names follow ECS 8.11, then Elastic's AWS
+ELB integration. An alias is another name for the same stored value: search and aggregate by either.
 
 What is absent from a line, `-` or empty has no field; nor has a time of -1. Types are
 Elasticsearch's; `[]` marks an array. Fields marked *not indexed* can be searched through their doc

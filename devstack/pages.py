@@ -8,7 +8,7 @@ import click
 
 from pipeline.cli.main import alb_logs
 from pipeline.config import Config, variable_of
-from pipeline.outcome import METRICS
+from pipeline.metrics import METRICS
 
 _WIDTH = 80
 """Of the help, whatever terminal the page is written on."""

@@ -2,10 +2,10 @@
 Adapt AWS Lambda to `ingest`: an event in, log objects ingested, metrics and failures out.
 
 It holds clients, decorators and the raise, and no rule of its own. SQS messages fail one by one and
-come back, at first soon and then by the queue's timeout (`pipeline.redelivery`); any other event
-fails as a whole and is retried by who sent it. What fails is logged once, where it happens, and
-counted (`pipeline.outcome.METRICS`). `POWERTOOLS_SERVICE_NAME` tells one deployment's metrics and
-logs from another's.
+come back, at first soon and then by the queue's timeout (`pipeline.jobs.redelivery`); any other
+event fails as a whole and is retried by who sent it. What fails is logged once, where it happens,
+and counted (`pipeline.metrics.METRICS`). `POWERTOOLS_SERVICE_NAME` tells one deployment's metrics
+and logs from another's.
 
 The folder is no package (`lambda` is a keyword): AWS imports `lambda/handler.handler` by string.
 
@@ -33,11 +33,11 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.buckets import Buckets
-from pipeline.clients import make_elasticsearch, make_sqs
+from pipeline.alb.keys import Skipped
+from pipeline.clients.aws import make_sqs
+from pipeline.clients.buckets import Buckets
+from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
-from pipeline.continuation import MOST_HOPS, Continuation
-from pipeline.discovery import ObjectRef, Skipped, objects_in_event, objects_in_message
 from pipeline.errors import (
     AccountingError,
     ClusterRefusedError,
@@ -50,9 +50,13 @@ from pipeline.errors import (
     SinkUnavailableError,
 )
 from pipeline.ingest import Budget, Options, ingest_object
-from pipeline.outcome import METRICS, Outcome, Tally
-from pipeline.redelivery import read_patience
-from pipeline.store import Store, open_store
+from pipeline.jobs.redelivery import read_patience
+from pipeline.metrics import METRICS
+from pipeline.outcome import Outcome, Tally
+from pipeline.sink.store import Store, open_store
+from pipeline.source.continuation import MOST_HOPS, Continuation
+from pipeline.source.notifications import objects_in_event, objects_in_message
+from pipeline.source.objects import ObjectRef
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

@@ -11,11 +11,9 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import IO, TYPE_CHECKING
 
-from pipeline.continuation import Continuation, Trail
-from pipeline.deadletters import rejects_of, write_dead_letters
-from pipeline.discovery import ObjectName, ObjectRef
-from pipeline.document import Context
-from pipeline.encoding import Batch, encode_chunk
+from pipeline.alb.document import Context
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName
 from pipeline.errors import (
     ClusterRefusedError,
     ObjectChangedError,
@@ -25,11 +23,14 @@ from pipeline.errors import (
     SinkUnavailableError,
     SourceUnavailableError,
 )
-from pipeline.fields import Kind
 from pipeline.outcome import Outcome, Tally, tally_of
-from pipeline.reading import Chunk, LongLine, read_object, read_stream
-from pipeline.sink import Deadline, index_batches
-from pipeline.store import Store
+from pipeline.sink.bulk import Deadline, index_batches
+from pipeline.sink.deadletters import rejects_of, write_dead_letters
+from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.sink.store import Store
+from pipeline.source.continuation import Continuation, Trail
+from pipeline.source.objects import ObjectRef
+from pipeline.source.reading import Chunk, LongLine, read_object, read_stream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

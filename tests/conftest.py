@@ -15,10 +15,10 @@ from elasticsearch import Elasticsearch
 
 from devstack.aws import AwsServer, start_aws
 from devstack.elasticsearch import start_elasticsearch
-from pipeline.clients import make_elasticsearch
-from pipeline.cluster import Layout, apply_setup, plan_setup
+from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.config import Config
-from pipeline.store import Store, open_store
+from pipeline.sink.store import Store, open_store
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

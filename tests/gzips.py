@@ -1,4 +1,4 @@
-"""Make gzips and say what is in them; load `pipeline.gunzip` with each of its decompressors."""
+"""Make gzips and say what is in them; load `gunzip` with each of its decompressors."""
 
 import gzip
 import importlib.util
@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import pytest
 
-from pipeline import gunzip
+from pipeline.source import gunzip
 
 LINES = [b"https 2026-09-10T23:35:00Z app/web/%08x 1 %02d\n" % (n**6, n) for n in range(1, 30)]
 TEXT = b"".join(LINES)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.outcome import METRICS
+from pipeline.metrics import METRICS
 
 _MOST_VALUES = 100
 """Of one metric in one line: CloudWatch drops what is beyond."""

@@ -23,7 +23,7 @@ from deploy.lambda_zip import HOST as ARCHITECTURE
 from devstack.aws import REGION
 from devstack.ministack import Message, MiniStack, start_ministack
 from devstack.process import log_tail
-from pipeline.cluster import Layout, apply_setup, plan_setup
+from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from tests.conftest import remove
 from tests.deployment import deployed, package, service_folder
 from tests.factories import documents

@@ -12,10 +12,10 @@ import click
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from pipeline import subscription
-from pipeline.clients import make_s3
+from pipeline.clients.aws import make_s3
 from pipeline.errors import ConfigError, PipelineError, SourceUnavailableError
-from pipeline.subscription import (
+from pipeline.jobs import subscription
+from pipeline.jobs.subscription import (
     Change,
     Configuration,
     EventBridge,

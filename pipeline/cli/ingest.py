@@ -10,16 +10,17 @@ from typing import Any
 
 import click
 
-from pipeline.buckets import Buckets
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.cli.parse import KINDS, open_source
-from pipeline.clients import make_elasticsearch
+from pipeline.clients.buckets import Buckets
+from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
-from pipeline.discovery import ObjectName, ObjectRef, classify_key
 from pipeline.errors import ConfigError, PipelineError
-from pipeline.fields import Kind
 from pipeline.ingest import Options, context_of, ingest_object, ingest_stream, with_name
 from pipeline.outcome import Outcome, Tally
-from pipeline.store import Store, open_store
+from pipeline.sink.store import Store, open_store
+from pipeline.source.objects import ObjectRef
 
 _S3_URL = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
 

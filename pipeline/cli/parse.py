@@ -9,15 +9,15 @@ from typing import IO
 import click
 import orjson
 
-from pipeline.deadletters import describe
-from pipeline.discovery import Skipped, classify_key
-from pipeline.document import Context
-from pipeline.encoding import Batch, encode_chunk
+from pipeline.alb.document import Context
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import Skipped, classify_key
 from pipeline.errors import ObjectCorruptError
-from pipeline.fields import Kind
 from pipeline.ingest import latest_instant, with_name
 from pipeline.outcome import Tally
-from pipeline.reading import read_stream
+from pipeline.sink.deadletters import describe
+from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.source.reading import read_stream
 
 KINDS = ("auto", *(kind.value for kind in Kind))
 

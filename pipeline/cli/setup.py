@@ -6,8 +6,10 @@ from typing import Any
 
 import click
 
-from pipeline.clients import make_elasticsearch
-from pipeline.cluster import (
+from pipeline.alb.document import Period
+from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.roles import Role, role_body
+from pipeline.cluster.templates import (
     Change,
     Layout,
     Plan,
@@ -17,8 +19,6 @@ from pipeline.cluster import (
     recorded_layout,
 )
 from pipeline.config import Config
-from pipeline.document import Period
-from pipeline.roles import Role, role_body
 
 
 @click.command(short_help="Prepare a cluster: templates, lifecycle, enrichment.")

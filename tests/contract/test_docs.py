@@ -9,7 +9,7 @@ import pytest
 
 from devstack.generate import ROOT, generated_files
 from pipeline.config import Config, variable_of
-from pipeline.outcome import METRICS
+from pipeline.metrics import METRICS
 
 GENERATED = dict(generated_files())
 PAGES = [

@@ -15,17 +15,11 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pipeline.discovery import (
-    MAX_DEPTH,
-    ObjectName,
-    ObjectRef,
-    Skipped,
-    SkipReason,
-    objects_in_event,
-    objects_in_message,
-)
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, Skipped, SkipReason
 from pipeline.errors import NotificationError
-from pipeline.fields import Kind
+from pipeline.source.notifications import MAX_DEPTH, objects_in_event, objects_in_message
+from pipeline.source.objects import ObjectRef
 
 Json = dict[str, Any]
 

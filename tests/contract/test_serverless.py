@@ -15,8 +15,8 @@ import pytest
 from deploy.lambda_zip import ROOT
 from deploy.osls import osls
 from pipeline.config import Config, variable_of
-from pipeline.outcome import METRICS
-from pipeline.redelivery import Patience
+from pipeline.jobs.redelivery import Patience
+from pipeline.metrics import METRICS
 from tests.cloudformation import Template
 from tests.deployment import packaged, parameters, service_folder
 

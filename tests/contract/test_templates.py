@@ -21,14 +21,14 @@ from devstack.traffic import (
     odd_lines,
     ordinary_lines,
 )
-from pipeline.cluster import Layout, Part, all_parts
-from pipeline.deadletters import write_dead_letters
-from pipeline.document import Context, Period, index_name
-from pipeline.encoding import Batch, create_item, encode_chunk
-from pipeline.fields import FieldType, Kind
-from pipeline.reading import Chunk, LongLine
-from pipeline.sink import Deadline, Replies, send_batch, send_items
-from pipeline.store import SCHEMA, Store
+from pipeline.alb.document import Context, Period, index_name
+from pipeline.alb.fields import FieldType, Kind
+from pipeline.cluster.templates import Layout, Part, all_parts
+from pipeline.sink.bulk import Deadline, Replies, send_batch, send_items
+from pipeline.sink.deadletters import write_dead_letters
+from pipeline.sink.encoding import Batch, create_item, encode_chunk
+from pipeline.sink.store import SCHEMA, Store
+from pipeline.source.reading import Chunk, LongLine
 from tests.conftest import remove
 
 CASES = ROOT / "tests" / "data" / "alb"

@@ -11,7 +11,7 @@ from lark import Token
 
 from deploy.lambda_zip import ROOT
 from devstack.installing import install_python
-from pipeline.subscription import EVENTS
+from pipeline.jobs.subscription import EVENTS
 from tests.cloudformation import Template
 from tests.contract.test_serverless import BARE, FULL, STAGE, parameters_of
 from tests.deployment import packaged, service_folder

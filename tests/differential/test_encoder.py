@@ -23,10 +23,10 @@ from devstack.traffic import (
     odd_lines,
     ordinary_lines,
 )
-from pipeline.document import Context, Period
-from pipeline.encoding import Batch, encode_by_reference, encode_chunk
-from pipeline.fields import Kind
-from pipeline.reading import Chunk
+from pipeline.alb.document import Context, Period
+from pipeline.alb.fields import Kind
+from pipeline.sink.encoding import Batch, encode_by_reference, encode_chunk
+from pipeline.source.reading import Chunk
 from tests.factories import START
 from tests.fuzz.mutations import on_tokens, remove_token, swap_tokens
 from tests.unit.test_golden import CASES

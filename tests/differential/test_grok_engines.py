@@ -18,8 +18,8 @@ from devstack.traffic import (
     odd_lines,
     ordinary_lines,
 )
-from pipeline.fields import COLUMNS, Kind
-from pipeline.parsing import kind_of_line
+from pipeline.alb.fields import COLUMNS, Kind
+from pipeline.alb.parsing import kind_of_line
 from pipeline.shipped import shipped
 from tests.unit.test_golden import CASES
 

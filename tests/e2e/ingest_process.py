@@ -6,8 +6,8 @@ Run `alb-logs` as it is, but for limits of time in `pipeline.sink` that no test 
 
 import sys
 
-from pipeline import sink
 from pipeline.cli import main
+from pipeline.sink import bulk as sink
 
 if __name__ == "__main__":
     end = sys.argv.index("--")

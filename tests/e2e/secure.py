@@ -2,7 +2,7 @@
 A real Elasticsearch with TLS, users and roles, for what certificates and privileges let through.
 
 Its users are in files, for the minimal distribution can keep none in an index. Each has the one
-role of its own name: those of `pipeline.roles`, and each of these short of one privilege.
+role of its own name: those of `pipeline.cluster.roles`, and each of these short of one privilege.
 """
 
 import base64
@@ -29,9 +29,9 @@ from elasticsearch import Elasticsearch
 from devstack.elasticsearch import ElasticsearchServer, start_elasticsearch
 from devstack.process import HOST
 from pipeline.cli import main
-from pipeline.clients import make_elasticsearch
+from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.roles import Role, role_body
 from pipeline.config import Config, variable_of
-from pipeline.roles import Role, role_body
 from tests.commands import Run
 
 Json = dict[str, Any]

@@ -24,10 +24,10 @@ import boto3
 import pytest
 
 from devstack.aws import REGION, AwsServer, environment, start_aws
-from pipeline.buckets import Buckets
+from pipeline.clients.buckets import Buckets
 from pipeline.errors import ConfigError, SourceUnavailableError
-from pipeline.fetching import Stored, fetch
-from pipeline.store import Store
+from pipeline.sink.store import Store
+from pipeline.source.fetching import Stored, fetch
 from tests.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
 from tests.invocations import Function
 from tests.proxy import Forward, Proxy, Request, Response

@@ -18,7 +18,7 @@ from devstack.aws import AwsServer, environment
 from devstack.process import free_port
 from pipeline.cli import main
 from pipeline.config import Config, variable_of
-from pipeline.store import Store
+from pipeline.sink.store import Store
 from tests.commands import Run
 from tests.factories import KEY, alb_line, documents, gz
 

@@ -29,15 +29,15 @@ from cryptography.x509.oid import NameOID
 from elasticsearch import Elasticsearch
 
 from devstack.elasticsearch import ElasticsearchServer, start_elasticsearch
-from pipeline.clients import make_elasticsearch
-from pipeline.cluster import Layout, apply_setup, check_reachable, plan_setup
+from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.templates import Layout, apply_setup, check_reachable, plan_setup
 from pipeline.config import Config
 from pipeline.errors import ClusterRefusedError, ConfigError, PipelineError
 from pipeline.ingest import Options, _Ingestion, context_of
 from pipeline.outcome import Outcome, Tally
-from pipeline.reading import read_stream
-from pipeline.sink import Deadline
-from pipeline.store import Store, open_store
+from pipeline.sink.bulk import Deadline
+from pipeline.sink.store import Store, open_store
+from pipeline.source.reading import read_stream
 from tests.e2e.test_ingest import (
     documents_in,
     ids_of,

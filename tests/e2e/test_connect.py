@@ -19,7 +19,7 @@ import boto3
 import pytest
 
 from devstack.aws import REGION, AwsServer, environment
-from pipeline.discovery import objects_in_message
+from pipeline.source.notifications import objects_in_message
 from tests.factories import KEY, alb_line, gz
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from moto import mock_aws
 
 from devstack.poller import Invocation
 from devstack.traffic import line_id, ordinary_lines
-from pipeline.continuation import MOST_HOPS, Continuation
-from pipeline.store import Store
+from pipeline.sink.store import Store
+from pipeline.source.continuation import MOST_HOPS, Continuation
 from tests.factories import KEY, START, documents, gz, s3_event, sqs_event
 from tests.proxy import Bulks, Proxy, late
 

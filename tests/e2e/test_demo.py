@@ -8,7 +8,7 @@ import pytest
 
 from devstack.report import Account, take_accounts
 from devstack.traffic import hour_of_objects
-from pipeline.store import Store
+from pipeline.sink.store import Store
 from tests.factories import START
 
 pytestmark = pytest.mark.server

@@ -41,7 +41,7 @@ from elasticsearch.helpers import scan
 from devstack.aws import AwsServer, environment
 from devstack.elasticsearch import ElasticsearchServer, start_elasticsearch
 from devstack.traffic import bad_lines, gz, line_id, ordinary_lines
-from pipeline.clients import make_elasticsearch
+from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
 from tests.e2e.test_ingest import prepared
 from tests.factories import KEY, START

@@ -17,7 +17,7 @@ from elasticsearch import Elasticsearch
 from moto import mock_aws
 
 from devstack.aws import AwsServer, environment
-from pipeline.cluster import Layout, apply_setup, plan_setup
+from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import (
     ConfigError,
     NotificationError,
@@ -25,8 +25,8 @@ from pipeline.errors import (
     PipelineError,
     RetriableError,
 )
-from pipeline.outcome import METRICS
-from pipeline.store import Store
+from pipeline.metrics import METRICS
+from pipeline.sink.store import Store
 from tests.conftest import remove
 from tests.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
 from tests.invocations import Function

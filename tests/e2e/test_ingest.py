@@ -17,9 +17,10 @@ from elasticsearch import Elasticsearch
 from devstack.aws import AwsServer
 from devstack.traffic import WrittenObject, connection_lines, health_check_lines, hour_of_objects
 from devstack.traffic import line_id as id_of
-from pipeline.cluster import Layout, apply_setup, plan_setup
-from pipeline.discovery import ObjectName, ObjectRef, Skipped, classify_key
-from pipeline.encoding import encode_chunk
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, Skipped, classify_key
+from pipeline.alb.parsing import Record, parse_line
+from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import (
     AccountingError,
     ObjectCorruptError,
@@ -29,7 +30,6 @@ from pipeline.errors import (
     SinkUnavailableError,
     SourceUnavailableError,
 )
-from pipeline.fields import Kind
 from pipeline.ingest import (
     Budget,
     Chunks,
@@ -42,10 +42,11 @@ from pipeline.ingest import (
     with_name,
 )
 from pipeline.outcome import Outcome, Tally
-from pipeline.parsing import Record, parse_line
-from pipeline.reading import Chunk, read_object, read_stream
-from pipeline.sink import Deadline
-from pipeline.store import Store, open_store
+from pipeline.sink.bulk import Deadline
+from pipeline.sink.encoding import encode_chunk
+from pipeline.sink.store import Store, open_store
+from pipeline.source.objects import ObjectRef
+from pipeline.source.reading import Chunk, read_object, read_stream
 from tests.conftest import remove
 from tests.factories import KEY, alb_line, gz
 from tests.faults import Faults, edited, refusing

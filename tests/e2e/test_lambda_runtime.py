@@ -26,7 +26,7 @@ from elasticsearch import Elasticsearch
 from deploy.lambda_zip import HOST, HOST_PYTHON, SHARED_WITH_BOTO3, Architecture, Target, build
 from devstack.aws import REGION, AwsServer, environment
 from devstack.installing import install_python
-from pipeline.store import Store
+from pipeline.sink.store import Store
 from tests.deployment import package
 from tests.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
 

@@ -12,7 +12,7 @@ from moto import mock_aws
 
 from devstack.process import free_port
 from pipeline.errors import ConfigError, SinkUnavailableError
-from pipeline.store import Store
+from pipeline.sink.store import Store
 from tests.factories import KEY, alb_line, gz, s3_event
 from tests.invocations import Function
 

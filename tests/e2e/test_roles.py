@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, ElasticsearchWarning
 
-from pipeline.cluster import Layout, apply_setup, plan_setup
+from pipeline.alb.fields import Kind
+from pipeline.cluster.roles import Role, role_body
+from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import ConfigError
-from pipeline.fields import Kind
-from pipeline.refusals import elasticsearch_errors
-from pipeline.roles import Role, role_body
-from pipeline.store import JSON, open_store
+from pipeline.sink.refusals import elasticsearch_errors
+from pipeline.sink.store import JSON, open_store
 from tests.e2e.secure import ANEW, LACKS, PREFIX, Lack, Secure, run
 from tests.e2e.test_ingest import documents_in, ids_of, ingest, lines_of, no_log_lines, text_of
 

@@ -15,9 +15,11 @@ from elastic_transport import Transport, TransportApiResponse
 from elasticsearch import Elasticsearch
 
 from devstack.process import HOST, free_port
+from pipeline.alb.document import Period
+from pipeline.alb.fields import Kind
 from pipeline.cli.main import alb_logs
-from pipeline.clients import make_elasticsearch
-from pipeline.cluster import (
+from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.templates import (
     RETENTION_DAYS,
     Change,
     Layout,
@@ -29,10 +31,8 @@ from pipeline.cluster import (
     recorded_layout,
 )
 from pipeline.config import Config
-from pipeline.document import Period
 from pipeline.errors import ConfigError, SinkUnavailableError
-from pipeline.fields import Kind
-from pipeline.store import Store, open_store
+from pipeline.sink.store import Store, open_store
 from tests.e2e.test_ingest import documents_in, ids_of, ingest, lines_of, prepared, text_of
 from tests.faults import Faults, answer
 

@@ -13,12 +13,12 @@ from elasticsearch import Elasticsearch
 
 from devstack.traffic import BAD_SHAPES, bad_lines
 from devstack.traffic import line_id as id_of
-from pipeline.cluster import Layout, apply_setup, plan_setup
+from pipeline.alb.fields import Kind
+from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import ClusterRefusedError
-from pipeline.fields import Kind
 from pipeline.ingest import Options, context_of, ingest_stream
 from pipeline.outcome import Outcome, Tally
-from pipeline.store import Store
+from pipeline.sink.store import Store
 from pipeline.version import VERSION
 from tests.e2e.test_ingest import (
     documents_in,

@@ -17,10 +17,10 @@ import pytest
 from elastic_transport import TlsError, TransportApiResponse
 
 from devstack.process import HOST
-from pipeline.cluster import check_reachable
-from pipeline.encoding import create_item
-from pipeline.refusals import untrusted
-from pipeline.sink import Deadline, Replies, send_items
+from pipeline.cluster.templates import check_reachable
+from pipeline.sink.bulk import Deadline, Replies, send_items
+from pipeline.sink.encoding import create_item
+from pipeline.sink.refusals import untrusted
 from tests.e2e.secure import PASSWORD, Authority, Secure, new_key, private, run
 from tests.factories import alb_line
 from tests.faults import Faults, Send

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
-from pipeline.discovery import ObjectRef, Skipped, objects_in_event, objects_in_message
+from pipeline.alb.keys import Skipped
 from pipeline.errors import NotificationError
+from pipeline.source.notifications import objects_in_event, objects_in_message
+from pipeline.source.objects import ObjectRef
 from tests.factories import KEY, s3_event, sqs_event
 from tests.fuzz.mutations import damaged_bytes, damaged_message
 

@@ -24,11 +24,11 @@ from devstack.traffic import (
     odd_lines,
     ordinary_lines,
 )
-from pipeline.deadletters import describe
-from pipeline.document import Context, Period
-from pipeline.encoding import Batch, encode_by_reference, encode_chunk
-from pipeline.fields import FieldType, Kind, fields_of
-from pipeline.reading import HEAD_BYTES, LONGEST_LINE, Chunk, read_stream
+from pipeline.alb.document import Context, Period
+from pipeline.alb.fields import FieldType, Kind, fields_of
+from pipeline.sink.deadletters import describe
+from pipeline.sink.encoding import Batch, encode_by_reference, encode_chunk
+from pipeline.source.reading import HEAD_BYTES, LONGEST_LINE, Chunk, read_stream
 from tests.factories import KEY, START
 from tests.fuzz.mutations import damaged_line
 

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from pipeline.errors import ObjectCorruptError
-from pipeline.reading import Chunk, read_stream
+from pipeline.source.reading import Chunk, read_stream
 from tests.fuzz.lines import split_lines
 from tests.fuzz.mutations import damaged_bytes
 

@@ -14,11 +14,11 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from devstack.traffic import line_id
-from pipeline.encoding import encode_chunk
-from pipeline.fields import Kind
+from pipeline.alb.fields import Kind
 from pipeline.ingest import Options, context_of, ingest_stream
-from pipeline.reading import Chunk
-from pipeline.store import Store
+from pipeline.sink.encoding import encode_chunk
+from pipeline.sink.store import Store
+from pipeline.source.reading import Chunk
 from tests.factories import START, alb_line, documents
 from tests.fuzz import mutations
 from tests.fuzz.targets import TARGETS, Target, cases_of, checked, smallest

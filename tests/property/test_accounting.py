@@ -10,13 +10,13 @@ from elasticsearch import Elasticsearch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from pipeline.encoding import create_item
 from pipeline.errors import AccountingError, ObjectCorruptError, SinkUnavailableError
 from pipeline.ingest import Options, _Ingestion, context_of
 from pipeline.outcome import Outcome
-from pipeline.reading import read_stream
-from pipeline.sink import Deadline, send_items
-from pipeline.store import Store
+from pipeline.sink.bulk import Deadline, send_items
+from pipeline.sink.encoding import create_item
+from pipeline.sink.store import Store
+from pipeline.source.reading import read_stream
 from tests.e2e.test_ingest import documents_in, ids_of, prepared, stored_gz, text_of
 from tests.factories import alb_line
 from tests.faults import (

@@ -10,17 +10,11 @@ from urllib.parse import quote, quote_plus
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from pipeline.discovery import (
-    MAX_DEPTH,
-    ObjectName,
-    ObjectRef,
-    Skipped,
-    classify_key,
-    objects_in_event,
-    objects_in_message,
-)
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, Skipped, classify_key
 from pipeline.errors import PipelineError
-from pipeline.fields import Kind
+from pipeline.source.notifications import MAX_DEPTH, objects_in_event, objects_in_message
+from pipeline.source.objects import ObjectRef
 
 Json = dict[str, Any]
 

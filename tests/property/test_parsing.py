@@ -8,11 +8,11 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.document import Context
-from pipeline.encoding import Batch, encode_chunk
-from pipeline.fields import COLUMNS, FIRST_GENERATION, Form, Kind
-from pipeline.parsing import TIME_COLUMN, Record, Unparsed, Value, parse_line
-from pipeline.reading import Chunk
+from pipeline.alb.document import Context
+from pipeline.alb.fields import COLUMNS, FIRST_GENERATION, Form, Kind
+from pipeline.alb.parsing import TIME_COLUMN, Record, Unparsed, Value, parse_line
+from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.source.reading import Chunk
 from tests.factories import alb_line
 
 LATEST = "2026-11-23T00:00:00Z"

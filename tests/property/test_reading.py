@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.errors import ObjectCorruptError, SourceUnavailableError
-from pipeline.reading import HEAD_BYTES, Chunk, LongLine, _cut
+from pipeline.source.reading import HEAD_BYTES, Chunk, LongLine, _cut
 
 # Mostly line ends, and what is easily taken for one.
 texts = st.lists(

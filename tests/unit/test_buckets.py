@@ -10,9 +10,9 @@ import pytest
 from botocore.config import Config
 from botocore.stub import Stubber
 
-from pipeline.buckets import Buckets
+from pipeline.clients.buckets import Buckets
 from pipeline.errors import ConfigError, PipelineError, SourceUnavailableError
-from pipeline.fetching import Stored, fetch
+from pipeline.source.fetching import Stored, fetch
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient

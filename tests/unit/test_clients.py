@@ -13,8 +13,9 @@ from elastic_transport import ApiResponse
 from elasticsearch import ApiError, Elasticsearch
 from moto import mock_aws
 
-from pipeline import clients
-from pipeline.clients import make_elasticsearch, make_s3, make_sqs, make_sts
+from pipeline.clients import elasticsearch as clients
+from pipeline.clients.aws import make_s3, make_sqs, make_sts
+from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 

@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from devstack.aws import environment
 from devstack.process import free_port
 from pipeline.cli import main
-from pipeline.subscription import (
+from pipeline.jobs.subscription import (
     Change,
     Configuration,
     EventBridge,

@@ -11,10 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
-from pipeline.continuation import Continuation, Place, Trail, read_continuation
-from pipeline.discovery import ObjectRef, Skipped, objects_in_message
+from pipeline.alb.keys import Skipped
 from pipeline.errors import NotificationError, SourceUnavailableError
-from pipeline.reading import Chunk, LongLine, read_object
+from pipeline.source.continuation import Continuation, Place, Trail, read_continuation
+from pipeline.source.notifications import objects_in_message
+from pipeline.source.objects import ObjectRef
+from pipeline.source.reading import Chunk, LongLine, read_object
 from tests.factories import KEY
 
 if TYPE_CHECKING:

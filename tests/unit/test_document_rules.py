@@ -5,12 +5,12 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.document import Context, document_id, document_ids
-from pipeline.encoding import encode_by_reference, encode_chunk
-from pipeline.fields import Kind
-from pipeline.hotpath import SLOTS, slots_of_shape
-from pipeline.parsing import Reason
-from pipeline.reading import Chunk, LongLine
+from pipeline.alb.document import Context, document_id, document_ids
+from pipeline.alb.fastpath import SLOTS, slots_of_shape
+from pipeline.alb.fields import Kind
+from pipeline.alb.parsing import Reason
+from pipeline.sink.encoding import encode_by_reference, encode_chunk
+from pipeline.source.reading import Chunk, LongLine
 from tests.factories import alb_line
 
 CONTEXT = Context(latest="2026-11-23T00:00:00Z", kind=Kind.ACCESS)

@@ -25,7 +25,7 @@ from pipeline.errors import (
     PipelineError,
     SourceUnavailableError,
 )
-from pipeline.fetching import Stored, fetch
+from pipeline.source.fetching import Stored, fetch
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -7,12 +7,12 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.discovery import ObjectName, classify_key
-from pipeline.document import Context
-from pipeline.encoding import Batch, encode_chunk
-from pipeline.fields import Kind
+from pipeline.alb.document import Context
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.ingest import with_name
-from pipeline.reading import read_stream
+from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.source.reading import read_stream
 
 CASES = sorted((Path(__file__).parent.parent / "data" / "alb").glob("*.log"))
 

@@ -7,9 +7,10 @@ from types import ModuleType
 import pytest
 
 from devstack.process import free_port
-from pipeline.discovery import ObjectRef
 from pipeline.errors import AccountingError, ConfigError, SinkUnavailableError
-from pipeline.outcome import METRICS, Outcome, Tally
+from pipeline.metrics import METRICS
+from pipeline.outcome import Outcome, Tally
+from pipeline.source.objects import ObjectRef
 from tests.factories import KEY, s3_event, sqs_event
 from tests.invocations import Function
 

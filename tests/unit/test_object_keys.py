@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from pipeline.discovery import ObjectName, Skipped, SkipReason, classify_key
-from pipeline.fields import Kind
+from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, Skipped, SkipReason, classify_key
 
 FOLDER = "AWSLogs/123456789012/elasticloadbalancing/us-east-2/2026/09/10/"
 ACCESS = (

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from pipeline.errors import ObjectCorruptError, PipelineError, SourceUnavailableError
-from pipeline.reading import Chunk, LongLine, read_object, read_stream
+from pipeline.source.reading import Chunk, LongLine, read_object, read_stream
 from tests.gzips import GZIP, LINES, MEMBERS, TEXT, text_of, whole_lines
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ def test_a_local_file_needs_no_aws_library() -> None:
     code = """
 import io, sys
 sys.modules.update(boto3=None, botocore=None, urllib3=None)
-from pipeline.reading import read_stream
+from pipeline.source.reading import read_stream
 print(next(read_stream(io.BytesIO(b"a line"), name="a file")).lines)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.redelivery import Patience, read_patience
+from pipeline.jobs.redelivery import Patience, read_patience
 
 
 def test_early_failures_come_again_soon() -> None:

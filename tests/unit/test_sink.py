@@ -19,16 +19,16 @@ from elastic_transport import (
 )
 from elasticsearch import Elasticsearch
 
-from pipeline import sink
-from pipeline.encoding import Batch, create_item
 from pipeline.errors import (
     AccountingError,
     ClusterRefusedError,
     ConfigError,
     SinkUnavailableError,
 )
-from pipeline.refusals import Refused, own_fault, passes
-from pipeline.sink import Deadline, Replies, index_batches, send_batch, send_items
+from pipeline.sink import bulk as sink
+from pipeline.sink.bulk import Deadline, Replies, index_batches, send_batch, send_items
+from pipeline.sink.encoding import Batch, create_item
+from pipeline.sink.refusals import Refused, own_fault, passes
 from tests.faults import (
     Fault,
     Faults,

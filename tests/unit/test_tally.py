@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.encoding import Batch, Reject
 from pipeline.errors import AccountingError
 from pipeline.outcome import Outcome, Tally, tally_of
-from pipeline.refusals import Refused
-from pipeline.sink import Replies
+from pipeline.sink.bulk import Replies
+from pipeline.sink.encoding import Batch, Reject
+from pipeline.sink.refusals import Refused
 
 TERMS = ("indexed", "duplicates", "rejected", "filtered", "blank", "truncated")
 """What a line can become."""

@@ -22,16 +22,16 @@ from dataclasses import dataclass, field
 from io import BytesIO
 from typing import IO, TYPE_CHECKING
 
-from pipeline.continuation import Place, Trail
 from pipeline.errors import ObjectCorruptError, PipelineError
-from pipeline.gunzip import gunzip
+from pipeline.source.continuation import Place, Trail
+from pipeline.source.gunzip import gunzip
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
 
-    from pipeline.fetching import Stored
+    from pipeline.source.fetching import Stored
 
 CHUNK_BYTES = 2 * 1024 * 1024
 LONGEST_LINE = 256 * 1024  # a request line, a header and all headers are 16, 16 and 64 KiB at most
@@ -87,7 +87,7 @@ def read_object(  # noqa: PLR0913 - where, by what, and from where to where: no 
     Raises ObjectMissingError, ConfigError, SourceUnavailableError or ObjectCorruptError; the last
     two after all whole lines that arrived were yielded.
     """
-    from pipeline.fetching import Stored, fetch  # noqa: PLC0415 - local files need no AWS library
+    from pipeline.source.fetching import Stored, fetch  # noqa: PLC0415 - local files need no AWS library
 
     trail = Trail() if trail is None else trail
     stored = Stored(bucket, key)

@@ -13,9 +13,9 @@ from typing import Any
 
 from elasticsearch import BadRequestError, Elasticsearch, NotFoundError
 
-from pipeline.document import Period
+from pipeline.alb.document import Period
 from pipeline.errors import ConfigError, SinkUnavailableError
-from pipeline.refusals import elasticsearch_errors, is_foreign
+from pipeline.sink.refusals import elasticsearch_errors, is_foreign
 
 SCHEMA = 1
 """Raised only where documents of the former schema no longer fit the indices."""

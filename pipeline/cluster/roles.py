@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from pipeline.fields import Kind
+from pipeline.alb.fields import Kind
 
 
 class Role(StrEnum):

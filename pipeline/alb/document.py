@@ -16,7 +16,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from pipeline.fields import (
+from pipeline.alb.fields import (
     COLUMNS,
     CONSTANTS,
     DURATION,
@@ -27,7 +27,7 @@ from pipeline.fields import (
     Form,
     Kind,
 )
-from pipeline.parsing import TIME_COLUMN, Record, Value, validity_dates
+from pipeline.alb.parsing import TIME_COLUMN, Record, Value, validity_dates
 
 Part = str | int | float | bool | list[str] | None
 """The value of one field; None where the field is absent."""

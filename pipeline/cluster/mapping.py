@@ -11,7 +11,7 @@ elastic.co/guide/en/elasticsearch/reference/8.19/mapping-params.html
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.fields import Field
+from pipeline.alb.fields import Field
 
 IGNORE_ABOVE = 8191
 """Characters of a keyword that Lucene is sure to take: a term ends at 32,766 bytes."""

@@ -21,17 +21,9 @@ from typing import Any
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
-from pipeline.encoding import Batch
 from pipeline.errors import AccountingError, ClusterRefusedError, SinkUnavailableError
-from pipeline.refusals import (
-    RETRIED,
-    Refused,
-    in_words,
-    own_fault,
-    passes,
-    refusal,
-    untrusted,
-)
+from pipeline.sink.encoding import Batch
+from pipeline.sink.refusals import RETRIED, Refused, in_words, own_fault, passes, refusal, untrusted
 
 REQUEST_SECONDS = 60.0
 """How long one bulk request may take; under a deadline, less."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from pipeline.document import Context, document_id, document_ids, id_of_digest, to_document
-from pipeline.fields import Kind
-from pipeline.hotpath import Plain
-from pipeline.parsing import Reason, Unparsed, kind_of_line, parse_line
-from pipeline.reading import Chunk, LongLine
+from pipeline.alb.document import Context, document_id, document_ids, id_of_digest, to_document
+from pipeline.alb.fastpath import Plain
+from pipeline.alb.fields import Kind
+from pipeline.alb.parsing import Reason, Unparsed, kind_of_line, parse_line
+from pipeline.source.reading import Chunk, LongLine
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,134 +23,27 @@ error is raised. The message fails and comes back, and ingesting an object again
 - docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
 """
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
 
 import orjson
 
-from pipeline.continuation import Continuation, read_continuation
+from pipeline.alb.keys import ObjectName, Skipped, SkipReason, classify_key
 from pipeline.errors import NotificationError
-from pipeline.fields import Kind
+from pipeline.source.continuation import read_continuation
+from pipeline.source.objects import ObjectRef
 
 MAX_DEPTH = 5
 """Envelopes within envelopes. The deepest real nest is 3: SQS, on-failure record, SNS."""
-
-
-class SkipReason(StrEnum):
-    """Why there is nothing to ingest; the set is closed, for it names counters."""
-
-    NETWORK_LOAD_BALANCER = "network-load-balancer"
-    CLASSIC_LOAD_BALANCER = "classic-load-balancer"
-    TEST_FILE = "test-file"
-    PARQUET = "parquet"
-    FOREIGN_KEY = "foreign-key"
-    TEST_EVENT = "test-event"
-    NOT_CREATED = "not-created"
-    NO_RECORDS = "no-records"
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectName:
-    """What the key of a log object says; `node_ip` is as it stands in the key."""
-
-    kind: Kind
-    account: str
-    region: str
-    load_balancer: str
-    end_time: datetime
-    node_ip: str
-
-
-@dataclass(frozen=True, slots=True)
-class ObjectRef:
-    """
-    One object to ingest, and what was said of it.
-
-    `name` is None for a key that is not recognised but was asked for explicitly. `continuation` is
-    there where an earlier invocation has begun with the object.
-    """
-
-    bucket: str
-    key: str
-    name: ObjectName | None = None
-    size: int | None = None
-    etag: str | None = None
-    version_id: str | None = None
-    created: datetime | None = None
-    continuation: Continuation | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Skipped:
-    """Something that is recognised and not ingested."""
-
-    reason: SkipReason
-    bucket: str | None = None
-    key: str | None = None
 
 
 Found = ObjectRef | Skipped
 
 _OF_AN_OBJECT = {"bucket", "object", "key", "s3"}
 """What parts of S3's events are called: a message with one of them is no noise."""
-
-# AWS documents the prefixes both with an underscore and with a dot after them. How a node's IPv6
-# address is written is not documented: any text without a slash that could be one will do.
-_ALB = re.compile(
-    r"(?:(?P<prefix>conn_log|health_check_log)[_.])?"
-    r"(?P<account>[0-9]{12})_elasticloadbalancing_(?P<region>[a-z0-9-]+)"
-    r"_app\.(?P<name>[A-Za-z0-9-]+)\.(?P<id>[A-Za-z0-9-]+)"
-    r"_(?P<end_time>[0-9]{8}T[0-9]{4}Z)_(?P<node_ip>[0-9A-Za-z.:%_\[\]-]+)_[0-9A-Za-z-]+"
-    r"\.log(?:\.gz)?"
-)
-_KINDS = {
-    None: Kind.ACCESS,
-    "conn_log": Kind.CONNECTION,
-    "health_check_log": Kind.HEALTH_CHECK,
-}
-_SIBLINGS = (
-    (
-        SkipReason.NETWORK_LOAD_BALANCER,
-        re.compile(r"(?:[a-z_]+_log[_.])?[0-9]{12}_elasticloadbalancing_[a-z0-9-]+_net\..+"),
-    ),
-    (
-        SkipReason.CLASSIC_LOAD_BALANCER,
-        re.compile(
-            r"[0-9]{12}_elasticloadbalancing_[a-z0-9-]+_[A-Za-z0-9-]+_[0-9]{8}T[0-9]{4}Z_.+"
-            r"\.log(?:\.gz)?"
-        ),
-    ),
-    (SkipReason.TEST_FILE, re.compile(r"ELB[A-Za-z]*LogTestFile")),
-    (SkipReason.PARQUET, re.compile(r".+\.parquet")),
-)
-
-
-def classify_key(key: str) -> ObjectName | Skipped:
-    """
-    Read an object's key, as it is stored in S3, or say what else it is.
-
-    Only the last part of the key decides, and all of it: the folders differ (default, Hive style,
-    a suffix of the owner's), and the logs of other kinds lie in the same folder under names that
-    contain one another.
-    """
-    basename = key.rpartition("/")[2]
-    parts = _ALB.fullmatch(basename)
-    end_time = _end_time(parts["end_time"]) if parts else None
-    if parts is None or end_time is None:
-        return Skipped(_sibling(basename), key=key)
-    return ObjectName(
-        kind=_KINDS[parts["prefix"]],
-        account=parts["account"],
-        region=parts["region"],
-        load_balancer=f"app/{parts['name']}/{parts['id']}",
-        end_time=end_time,
-        node_ip=parts["node_ip"],
-    )
 
 
 def objects_in_event(event: Mapping[str, Any]) -> Iterator[ObjectRef | Skipped]:
@@ -349,17 +242,3 @@ def _classified(ref: ObjectRef) -> Found:
     if isinstance(name, Skipped):
         return replace(name, bucket=ref.bucket)
     return replace(ref, name=name)
-
-
-def _end_time(text: str) -> datetime | None:
-    try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%z")
-    except ValueError:
-        return None
-
-
-def _sibling(basename: str) -> SkipReason:
-    for reason, pattern in _SIBLINGS:
-        if pattern.fullmatch(basename):
-            return reason
-    return SkipReason.FOREIGN_KEY

@@ -16,7 +16,7 @@ from botocore.credentials import RefreshableCredentials, create_assume_role_refr
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from pipeline.clients import make_s3, make_sts
+from pipeline.clients.aws import make_s3, make_sts
 from pipeline.errors import ConfigError, PipelineError, SourceUnavailableError
 
 if TYPE_CHECKING:

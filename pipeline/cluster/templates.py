@@ -16,12 +16,12 @@ from typing import Any
 
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundError
 
-from pipeline.document import Period
+from pipeline.alb.document import Period
+from pipeline.alb.fields import Kind
 from pipeline.errors import ClusterRefusedError, ConfigError
-from pipeline.fields import Kind
-from pipeline.refusals import elasticsearch_errors
 from pipeline.shipped import shipped
-from pipeline.store import JSON, SCHEMA, index_meta
+from pipeline.sink.refusals import elasticsearch_errors
+from pipeline.sink.store import JSON, SCHEMA, index_meta
 
 RETENTION_DAYS = 90
 """Days after an event that its index is deleted, unless setup is told otherwise."""

@@ -11,11 +11,11 @@ from typing import Any
 
 import orjson
 
-from pipeline.document import Context, nest
-from pipeline.encoding import Batch, Reject, create_item
+from pipeline.alb.document import Context, nest
 from pipeline.errors import ClusterRefusedError
-from pipeline.sink import Deadline, Replies, send_items
-from pipeline.store import Store
+from pipeline.sink.bulk import Deadline, Replies, send_items
+from pipeline.sink.encoding import Batch, Reject, create_item
+from pipeline.sink.store import Store
 from pipeline.version import VERSION
 
 _MESSAGE = 500

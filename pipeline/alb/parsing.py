@@ -18,7 +18,7 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
-from pipeline.fields import COLUMNS, FIRST_GENERATION, Column, Form, Kind
+from pipeline.alb.fields import COLUMNS, FIRST_GENERATION, Column, Form, Kind
 from pipeline.shipped import shipped
 
 if TYPE_CHECKING:

@@ -24,9 +24,9 @@ from typing import Any
 
 import orjson
 
-from pipeline.document import Context, Period, nest
-from pipeline.fields import COLUMNS, CONSTANTS, DURATION, ERROR_ORIGIN, OUTCOME, TAIL, Kind
-from pipeline.parsing import EARLIEST
+from pipeline.alb.document import Context, Period, nest
+from pipeline.alb.fields import COLUMNS, CONSTANTS, DURATION, ERROR_ORIGIN, OUTCOME, TAIL, Kind
+from pipeline.alb.parsing import EARLIEST
 
 # --- the expression ------------------------------------------------------------------------------
 

@@ -1,0 +1,1 @@
+"""Know what the logs are: keys, fields, lines and documents. Pure; no call leaves this package."""

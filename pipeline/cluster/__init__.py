@@ -1,0 +1,1 @@
+"""Describe and install what `alb-logs setup` puts into Elasticsearch."""

@@ -1,0 +1,1 @@
+"""Turn a chunk into acknowledged documents and dead letters."""

@@ -1,0 +1,1 @@
+"""Turn a notification into chunks of whole lines."""

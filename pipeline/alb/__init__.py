@@ -1,1 +1,1 @@
-"""Know what the logs are: keys, fields, lines and documents. Pure; no call leaves this package."""
+"""What the logs are: object keys, fields, lines and documents. Pure: nothing here does any I/O."""

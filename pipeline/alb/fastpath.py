@@ -1,16 +1,17 @@
 """
 Encode plain access log lines fast: one expression, memoised fragments, one format step.
 
-Nearly every line of a busy load balancer is plain: ASCII, without a backslash or a control
-character, in a generation that AWS has shipped, every value as documented. ALB's own escaping sees
-to it that no raw quote stands inside a value, so such a value can stand in JSON as it stands in the
-line. A line that is anything else is given up here and takes the reference path (`parsing`,
-`document`): this file may give up on any line, but must never give another document.
+Nearly every line of a busy load balancer is plain: ASCII, without backslashes or control
+characters, of a generation that AWS has shipped, every value as documented. ALB's own escaping
+keeps raw quotes out of values, so a plain value can stand in JSON exactly as it stands in the line.
+Only a user agent may hold escapes, as real ones do, unless a setting reads it as it stands.
+Any other line is given up here and takes the reference path (`parsing`, `document`): this file may
+give up on any line, but must never make another document of it.
 
 How it is fast:
 
 - One possessive expression cuts the line and proves it plain in one go, at the speed of C.
-- Stretches of columns that take few values together become ready JSON, kept in bounded caches.
+- Columns that together take few values become ready JSON, kept in bounded caches.
 - What is left, about twenty texts, goes into one format string.
 
 Names come from the field table. The code that splits, types and derives is not shared with the
@@ -20,135 +21,313 @@ reference path, or the differential test between the two would prove nothing.
 import re
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from pipeline.alb.document import Context, Period, nest
-from pipeline.alb.fields import COLUMNS, CONSTANTS, DURATION, ERROR_ORIGIN, OUTCOME, TAIL, Kind
-from pipeline.alb.parsing import EARLIEST
+from pipeline.alb.escapes import decode_text
+from pipeline.alb.fields import COLUMNS, DURATION, ERROR_ORIGIN, OUTCOME, TAIL, Kind
+from pipeline.alb.plainfilter import PlainFilter
+from pipeline.alb.plainprivacy import AGENT, plain_privacy
 
-# --- the expression ------------------------------------------------------------------------------
+# --- the expression, in the order of the line ----------------------------------------------------
 
-_UNSAFE = r'"\\\x00-\x1f\x7f-\xff'  # what JSON or a plain line can not hold as it stands
-_WORD = rf"[^ {_UNSAFE}]"
-_QUOTED = rf'"[^{_UNSAFE}]*+"'
-_TEXT = rf'"([^{_UNSAFE}]*+)"'
-_INSTANT = r"([0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6})Z"
-_BYTES = r"(0|[1-9][0-9]{0,17}+)"  # as JSON writes numbers, and within 64 bits
-_SECONDS = r"(-1|(?:0|[1-9][0-9]{0,8}+)\.[0-9]{1,9}+)"
-_STATUS = r"(-|[1-9][0-9]{2}|000)"
+_PLAIN_BYTES = bytes(each for each in range(ord(" "), 0x7F) if each != ord("\\"))
+"""ASCII without control characters and backslashes: JSON holds it as it stands, but for quotes."""
 
-_LINE = re.compile(
-    rf"((?!- ){_WORD}++) {_INSTANT} ((?!- ){_WORD}++)"
-    # IPv6 stands without brackets: give digits back until a colon parts the port from the rest
-    rf" ((?:[0-9.]++|[0-9a-f:]+)):(0|[1-9][0-9]{{0,4}}+) ({_WORD}++)"
-    rf" {_SECONDS} {_SECONDS} {_SECONDS} {_STATUS} {_STATUS} {_BYTES} {_BYTES}"
-    # METHOD scheme://host:port /path ?query HTTP/version; the URL also as a whole
-    rf' "([A-Za-z]++) (([a-z]++://[^ /?{_UNSAFE}]++)(/[^ ?{_UNSAFE}]*+)?+(\?{_WORD}*+)?+)'
-    rf' HTTP/([0-9.]++)" {_TEXT} ({_WORD}++ {_WORD}++ {_WORD}++) {_TEXT}'
-    # what later generations added, each part only after the one before it
-    rf"(?:( {_QUOTED} {_QUOTED}(?: (?:-?[0-9]++|-)(?= |\r?\n|\Z))?+)"
-    rf"(?: {_INSTANT}((?: {_QUOTED}){{1,7}}+)"
-    rf"(?: ({_WORD}++)((?: {_QUOTED}| {_WORD}++)*+))?+)?+)?+"
-    r"(?=\r?\n|\Z)"
+_LONGEST = 4_096
+"""Bytes of a line: caches of longer ones would be bounded in number but not in size."""
+
+# [^ ]++ is much faster than a class of more characters. What may hold a quote by that is looked at
+# again where it is used; the others end at the next quote.
+_WORD = r"[^ ]++"
+_TEXT = r'[^"]*+'
+_QUOTED = f'"{_TEXT}"'
+_UNQUOTED = r'[^ "?&#%]++'
+_ODD_WORD = re.compile(r'["?&#%]')
+"""In no word of a plain line: quotes, and what begins a parameter of a URL (see `plainprivacy`)."""
+
+_INSTANT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}"
+_SECONDS = r"-1|(?:0|[1-9][0-9]{0,8}+)\.[0-9]{1,9}+"
+_STATUS = r"-|[1-9][0-9]{2}|000"
+_BYTES = r"0|[1-9][0-9]{0,17}+"  # as JSON writes numbers, and within 64 bits
+
+PLAIN_LINE = re.compile(
+    rf"(?P<type>(?!- ){_UNQUOTED}) (?P<time>{_INSTANT})Z (?P<elb>(?!- ){_WORD})"
+    # An IPv6 address has no brackets: it gives digits back until a colon stands before the port.
+    r" (?P<ip>[0-9.]++|[0-9a-f:]+):(?P<port>0|[1-9][0-9]{0,4}+)"
+    rf" (?P<target>{_WORD})"
+    rf" (?P<request_time>{_SECONDS}) (?P<target_time>{_SECONDS}) (?P<response_time>{_SECONDS})"
+    rf" (?P<status>{_STATUS}) (?P<target_status>{_STATUS})"
+    rf" (?P<received>{_BYTES}) (?P<sent>{_BYTES})"
+    # METHOD scheme://host:port /path ?query HTTP/version
+    r' "(?P<method>[A-Za-z]++) (?P<url>(?P<base>[a-z]++://[^ /?]++)'
+    r"(?P<path>/[^ ?]*+)?+(?P<query>\?[^ ]*+)?+) HTTP/(?P<version>[0-9.]++)\""
+    rf' "(?P<agent>{_TEXT})"'
+    rf' (?P<tls>{_WORD} {_WORD} {_WORD}) "(?P<trace>{_TEXT})"'  # tls: cipher, protocol, group
+    # What later generations added, each part only after the one before it. First the domain name,
+    # the certificate and the rule's priority,
+    rf"(?: (?P<names>{_QUOTED} {_QUOTED})(?: (?P<priority>-?[0-9]++|-)"
+    # then the time and seven texts, all of which must be there if anything follows,
+    rf"(?: (?P<start>{_INSTANT})Z"
+    rf"(?P<actions>(?: {_QUOTED}){{7}}+(?= )|(?: {_QUOTED}){{1,7}}+\Z)"
+    # then the connection, and all that was added since or will be.
+    rf"(?: (?P<connection>{_UNQUOTED})(?P<rest>(?: {_QUOTED}| {_UNQUOTED})*+)"
+    rf")?+)?+)?+)?+\Z"
 )
+"""A whole plain line, of plain bytes."""
 
-# --- the document as one format string -----------------------------------------------------------
+# --- names of fields -----------------------------------------------------------------------------
 
-_ABSENT = ("", "-")
-_EARLIEST = EARLIEST[:19]
-_F = {column.name: [field.name for field in column.fields] for column in COLUMNS[Kind.ACCESS]}
-_METHOD, _ORIGINAL, _SCHEME, _DOMAIN, _PORT, _PATH, _QUERY, _TEMPLATE, _VERSION = _F["request_line"]
-_STATUS_CODE = _F["elb_status_code"][0]
+_FIELDS = {column.name: [field.name for field in column.fields] for column in COLUMNS[Kind.ACCESS]}
+_FIELD = {column: names[0] for column, names in _FIELDS.items() if len(names) == 1}
 
-# The whole document, flat. <name> is a text of the line and <number:name> a number; a member named
+_ELB, _OBSERVER = _FIELDS["elb"]
+_IP, _PORT = _FIELDS["client_port"]
+_TARGET_IP, _TARGET_PORT = _FIELDS["target_port"]
+_METHOD, _URL, *_URL_FIELDS, _VERSION = _FIELDS["request_line"]
+_SCHEME, _DOMAIN, _URL_PORT, _PATH, _QUERY, _TEMPLATE = _URL_FIELDS
+_, _TLS_VERSION, _TLS_NAME = _FIELDS["ssl_protocol"]
+_GROUP, _GROUP_NAME = _FIELDS["target_group_arn"]
+_TRACE, _TRACE_AS_LOGGED = _FIELDS["trace_id"]
+_CERTIFICATE, _RESUMED = _FIELDS["chosen_cert_arn"]
+
+# --- the action and the document as one format string --------------------------------------------
+
+# The whole document, flat. <name> is a text of the line and <number:name> a number. A member named
 # <name> stands for any number of members, ready as JSON, each with a comma before it; one named
-# <of:name> for what is the same in every line of an object.
-_SHAPE: dict[str, Any] = CONSTANTS[Kind.ACCESS] | {
-    _F["time"][0]: "<time>Z",
+# <object:name> for what is the same in every line of an object: more members of that object, or
+# whole ones of the document.
+_SHAPE: dict[str, Any] = {
+    _FIELD["time"]: "<time>Z",
     OUTCOME.name: "<outcome>",
-    "event.<of:event>": "",
+    "event.<object:event>": "",
     "event.<event>": "",
-    "cloud.<of:cloud>": "",
-    _F["elb"][1]: "<observer>",
-    "observer.<node>": "",
-    _F["type"][0]: "<type>",
-    "aws.elb.<elb>": "",
-    "aws.<of:aws>": "",
-    _F["client_port"][0]: "<ip>",
-    _F["client_port"][1]: "<number:port>",
-    _F["received_bytes"][0]: "<number:received>",
+    "<object:whole>": "",
+    "aws.elb.<standing>": "",
+    "aws.elb.<answered>": "",
+    "aws.elb.<line>": "",
+    "aws.<object:aws>": "",
+    _IP: "<ip>",
+    _PORT: "<number:port>",
+    _FIELD["received_bytes"]: "<number:received>",
     _METHOD: "<method>",
-    _F["sent_bytes"][0]: "<number:sent>",
+    _FIELD["sent_bytes"]: "<number:sent>",
     "http.response.<status>": "",
     _VERSION: "<version>",
-    _ORIGINAL: "<url>",
+    _URL: "<url>",
     "url.<parts>": "",
     "<objects>": "",
 }
 SLOTS = [
-    *("outcome", "event", "time", "observer", "node", "type", "elb", "ip", "port", "received"),
+    *("time", "outcome", "event", "standing", "answered", "line", "ip", "port", "received"),
     *("method", "sent", "status", "version", "url", "parts", "objects"),
 ]
-"""What `Plain` fills in, in order; a test holds it against `slots_of_shape`."""
+"""What `Plain` fills in, in order; a test compares it with `slots_of_shape`."""
 
-_SLOT = re.compile(r',"<(\w+)>":""|,"<of:(\w+)>":""|"<number:(\w+)>"|<(\w+)>')
+# Of a line that has all that lines of today have, more is in the format string itself.
+_LEGS = [_FIELD[f"{leg}_processing_time"] for leg in ("request", "target", "response")]
+_WHOLE_SHAPE = _SHAPE | {
+    _FIELD["request_creation_time"]: "<start>Z",
+    DURATION.name: "<number:duration>",
+    **dict(zip(_LEGS, ("<number:request>", "<number:target>", "<number:response>"), strict=True)),
+    _FIELD["conn_trace_id"]: "<connection>",
+    _TRACE: "<trace>",
+    _FIELD["user_agent"]: "<agent>",
+}
+WHOLE_SLOTS = [
+    *("time", "outcome", "event", "start", "duration", "standing", "answered", "line"),
+    *("request", "target", "response", "connection", "ip", "port", "received", "method", "sent"),
+    *("status", "version", "url", "parts", "objects", "trace", "agent"),
+]
 
-
-def _format_string(context: Context) -> str:
-    """Give the format string of an object's documents; it takes `SLOTS`, in their order."""
-    same = _same_in_every_line(context)
-
-    def fill(found: re.Match[str]) -> str:
-        of = found[2]
-        return _members(same.get(of, {})).replace("%", "%%") if of else "%s"
-
-    return _SLOT.sub(fill, orjson.dumps(nest(_SHAPE)).decode())
-
-
-def slots_of_shape() -> list[str]:
-    """Give the names of the slots in the order in which the format string has them."""
-    found = _SLOT.findall(orjson.dumps(nest(_SHAPE)).decode())
-    return [members or number or text for members, of, number, text in found if not of]
-
-
-def _same_in_every_line(context: Context) -> dict[str, Any]:
-    flat = {
-        "event.ingested": context.ingested,
-        "cloud.account.id": context.account,
-        "cloud.region": context.region,
-        "aws.s3.bucket.name": context.bucket,
-        "aws.s3.object.key": context.key,
-    }
-    return nest({name: value for name, value in flat.items() if value is not None})
+_SLOT = re.compile(
+    r',?"<object:(?P<same>\w+)>":""|,?"<(?P<members>\w+)>":""|"<number:(?P<number>\w+)>"|<(?P<text>\w+)>'
+)
 
 
-def _members(members: dict[str, Any]) -> str:
-    """Give members as JSON, each with a comma before it."""
-    return "," + orjson.dumps(members).decode()[1:-1] if members else ""
+def slots_of_shapes() -> tuple[list[str], list[str]]:
+    """Return the names of the slots in the order in which each format string has them."""
+    return _slots(_SHAPE), _slots(_WHOLE_SHAPE)
 
 
-# --- stretches that take few values: ready JSON, kept in bounded caches ---------------------------
+def _slots(shape: dict[str, Any]) -> list[str]:
+    found = _SLOT.finditer(_json(shape))
+    return [slot[slot.lastgroup] for slot in found if slot.lastgroup not in {None, "same"}]
 
+
+def _json(shape: dict[str, Any]) -> str:
+    return orjson.dumps(nest(shape)).decode()
+
+
+def _format_string(shape: dict[str, Any], context: Context) -> str:
+    """Return the format string of an object's bulk lines: index and id, then slots, in order."""
+    same = nest(context.same)
+    same["whole"] = {name: same[name] for name in same.keys() & {"cloud"}}
+
+    def fill(slot: re.Match[str]) -> str:
+        name = slot["same"]
+        return _members(same.get(name, {})).replace("%", "%%") if name else "%s"
+
+    return '{"create":{"_index":"%s","_id":"%s"}}\n' + _SLOT.sub(fill, _json(shape)) + "\n"
+
+
+# --- the encoder ---------------------------------------------------------------------------------
 
 _CACHED = 4_096
-_LONGEST = (
-    4_096  # bytes of a line: caches of longer ones would be bounded in number but not in size
-)
 
 
 class NotPlainError(ValueError):
     """The line matched, but is not as plain as it looked; the reference path takes it."""
 
 
+class Plain:
+    """Encode the plain access log lines of one object."""
+
+    __slots__ = (
+        *("_agent", "_as_it_stands", "_date", "_earliest", "_filter", "_format", "_index"),
+        *("_keep", "_latest", "_privacy", "_sure", "_whole"),
+    )
+
+    def __init__(self, context: Context) -> None:
+        self._format = _format_string(_SHAPE, context)
+        self._whole = _format_string(_WHOLE_SHAPE, context)
+        self._agent = _AGENT
+        if AGENT in context.privacy.drop:
+            self._agent = _NOT_SHOWN
+            self._whole = self._whole.replace(_AGENT, _NOT_SHOWN)
+        self._index = f"{context.prefix}-{Kind.ACCESS}-"
+        self._date = _month if context.period is Period.MONTH else _day
+        self._earliest = context.earliest.removesuffix("Z")
+        self._latest = context.latest.removesuffix("Z")
+        self._keep = context.keep_original
+        self._sure = context.kind is Kind.ACCESS
+        self._privacy = plain_privacy(context.privacy)
+        self._filter = PlainFilter(context) if context.exclude else None
+        # Settings that look at a line, or keep it, read a user agent as it stands there.
+        self._as_it_stands = bool(self._keep or self._privacy or self._filter)
+
+    def encode(self, line: bytes, id_: str) -> tuple[str, str | None] | None:
+        """
+        Return a line's index and its two bulk lines; None if the line is not plain.
+
+        A line that a rule excludes has an index, and no bulk lines.
+        """
+        if len(line) > _LONGEST:
+            return None
+        odd = line.translate(None, _PLAIN_BYTES)
+        if odd and (self._as_it_stands or odd.strip(b"\\")):
+            return None
+        match = PLAIN_LINE.match(line.decode("ascii"))
+        if match is None or (odd and match["agent"].count("\\") < len(odd)):
+            return None
+        try:
+            index, text = self._encode(match, id_)
+            if self._privacy:
+                text = self._privacy.without_dropped(text)
+            if self._filter and _known(self._filter.excludes(match)):
+                return index, None
+        except NotPlainError:
+            return None
+        return index, text
+
+    def _check(self, type_: str, time: str, elb: str, url: str) -> None:
+        if not self._earliest <= time[:19] <= self._latest or '"' in url:
+            raise NotPlainError
+        if not self._sure and (type_[0].isdigit() or elb[0] in "-0123456789"):
+            raise NotPlainError  # perhaps a line of another log
+
+    def _encode(self, match: re.Match[str], id_: str) -> tuple[str, str]:
+        (
+            type_, time, elb, ip, port, target, request_time, target_time, response_time,
+            status, target_status, received, sent, method, url, base, path, query, version,
+            agent, tls, trace, names, priority, start, actions, connection, rest,
+        ) = match.groups()  # fmt: skip
+        self._check(type_, time, elb, url)
+        if self._privacy:
+            ip, url, query, actions, rest = _known(
+                self._privacy.concealed(
+                    match.string, (ip, url, query, actions, rest, agent, trace, names)
+                )
+            )
+        elif "\\" in agent:
+            agent = _decoded(agent)
+        standing, objects = _standing(type_, elb, tls, names, priority, rest)
+        answered, answer, outcome = _answered(status, target, target_status, actions)
+        parts = _url_parts(base, path)
+        if query and query != "?":
+            parts += f'{_QUERY_NAME}{query[1:]}"'
+        index = self._index + self._date(time[:10])
+        event = _ORIGINAL % match[0].replace('"', '\\"') if self._keep else ""
+        root = trace[len(_ROOT) :] if trace.startswith(_ROOT) and ";" not in trace else ""
+        legs = request_time, target_time, response_time
+        whole = root and start and connection not in _ABSENT and agent not in _ABSENT
+        if whole and "-1" not in legs:
+            return index, self._whole % (
+                index, id_, time, outcome, event, start, _nanoseconds(time, start), standing,
+                answered, "", *legs, connection, ip, port, received, method, sent, answer, version,
+                url, parts, objects, root, agent,
+            )  # fmt: skip
+        of_line = _legs(legs)
+        if connection not in _ABSENT:
+            of_line += _CONNECTION % connection
+        trace_member, traced = _trace(trace)
+        objects += trace_member
+        if agent not in _ABSENT:
+            objects += self._agent % agent
+        return index, self._format % (
+            index, id_, time, outcome, event + _event(time, start, legs), standing, answered,
+            of_line + traced, ip, port, received, method, sent, answer, version, url, parts,
+            objects,
+        )  # fmt: skip
+
+
+def _decoded(agent: str) -> str:
+    """Return a user agent with escapes as it stands in JSON."""
+    text = decode_text(f'"{agent}"')
+    return "-" if text is None else orjson.dumps(text).decode()[1:-1]
+
+
+_Known = TypeVar("_Known")
+
+
+def _known(part: _Known | None) -> _Known:
+    """Return what is known; what is not, the reference path finds out."""
+    if part is None:
+        raise NotPlainError
+    return part
+
+
+# --- how fragments of JSON are made --------------------------------------------------------------
+
+_ABSENT = ("", "-", None)
+_SAFE_DIGITS = 18  # of a number that is sure to fit 64 bits
+_TOKEN = re.compile(r'"([^"]*)"|([^ "]+)')
+
+
+def _members(members: dict[str, Any]) -> str:
+    """Return members as JSON, each with a comma before it."""
+    return "," + orjson.dumps(members).decode()[1:-1] if members else ""
+
+
 def _below(parent: str, flat: dict[str, Any]) -> str:
-    """Give the fields below a parent as its members; those that are None are left out."""
+    """Return the fields below a parent as its members; those that are None are left out."""
     skip = len(parent) + 1 if parent else 0
     return _members(nest({name[skip:]: part for name, part in flat.items() if part is not None}))
 
 
-def _present(text: str) -> str | None:
+def _text_below(parent: str, *names: str) -> str:
+    """Return a format string for texts below a parent, in this order."""
+    return _below(parent, dict.fromkeys(names, "<>")).replace("%", "%%").replace("<>", "%s")
+
+
+def _number_below(parent: str, *names: str) -> str:
+    """Return a format string for numbers below a parent, in this order."""
+    return _text_below(parent, *names).replace('"%s"', "%s")
+
+
+def _present(text: str | None) -> str | None:
     return None if text in _ABSENT else text
 
 
@@ -156,112 +335,183 @@ def _listed(text: str, by: str) -> list[str] | None:
     return [item for item in text.split(by) if item not in _ABSENT] or None
 
 
-_STRETCH = re.compile(r'"([^"]*)"|([^ "]+)')
+def _tokens(text: str | None) -> list[str]:
+    return [quoted or word for quoted, word in _TOKEN.findall(text or "")]
 
 
-def _tokens(stretch: str | None) -> list[str]:
-    return [quoted or word for quoted, word in _STRETCH.findall(stretch or "")]
+# --- the fragments, in the order of the line -----------------------------------------------------
+
+_YEARS = range(1901, 2100)  # a duration to other years might not fit a number
 
 
 @lru_cache(maxsize=2 * _CACHED)
-def _second(text: str) -> int:
-    """Give the seconds since 1970 of `YYYY-MM-DDTHH:MM:SS`."""
+def _moment(second: str) -> int:
+    """Return the seconds since 1970 of `YYYY-MM-DDTHH:MM:SS`."""
     try:
-        moment = datetime.strptime(text + "Z", "%Y-%m-%dT%H:%M:%S%z")
+        moment = datetime.strptime(second + "Z", "%Y-%m-%dT%H:%M:%S%z")
     except ValueError as error:
         raise NotPlainError from error
-    if not 1900 < moment.year < 2100:  # noqa: PLR2004  a duration to there might not fit
+    if moment.year not in _YEARS:
         raise NotPlainError
     return int(moment.timestamp())
 
 
 @lru_cache(maxsize=_CACHED)
-def _day(time: str, monthly: bool) -> str:  # noqa: FBT001
-    """Give the end of the index's name for `YYYY-MM-DD`."""
-    return f"{time[:4]}.{time[5:7]}.{'01' if monthly else time[8:10]}"
+def _day(date: str) -> str:
+    """Return the end of an index's name for `YYYY-MM-DD`."""
+    return date.replace("-", ".")
 
 
 @lru_cache(maxsize=_CACHED)
-def _balancer(elb: str) -> tuple[str, str]:
-    parts = elb.split("/")
-    name = parts[1] if len(parts) == 3 and parts[1] else elb  # noqa: PLR2004  app/NAME/ID
-    return _below("aws.elb", {_F["elb"][0]: elb}), name
+def _month(date: str) -> str:
+    """Return the end of an index's name for the month of `YYYY-MM-DD`."""
+    return date[:8].replace("-", ".") + "01"
 
 
 @lru_cache(maxsize=_CACHED)
-def _backend(target: str, status: str) -> str:
-    ip, colon, port = target.rpartition(":")
-    if target == "-":
-        address: tuple[str | None, int | None] = None, None
-    elif colon and port.isdigit() and len(port) <= 5:  # noqa: PLR2004  ports have five digits
-        address = ip or None, int(port)
-    else:
+def _standing(  # noqa: PLR0913, PLR0917  what a listener's lines share: the longest stretch to keep
+    type_: str, elb: str, tls: str, names: str | None, priority: str | None, rest: str | None
+) -> tuple[str, str]:
+    """Return what the lines of a listener and node share: members of `aws.elb`, and objects."""
+    if _ODD_WORD.search(f"{type_}{elb}{tls}"):
         raise NotPlainError
-    names = (*_F["target_port"], *_F["target_status_code"])
-    values = (*address, None if status == "-" else int(status))
-    return _below("aws.elb", dict(zip(names, values, strict=True)))
+    of_tls, secured = _secured(tls, names, priority)
+    later, node = _rest(rest)
+    elb_members = _below("aws.elb", {_FIELD["type"]: type_, _ELB: elb}) + secured + later
+    # The first members of their object: no comma before them.
+    return elb_members[1:], _below("", {_OBSERVER: _name(elb), **node}) + of_tls
+
+
+def _name(elb: str) -> str:
+    """Return NAME of `app/NAME/ID`; a bare name is the whole."""
+    match elb.split("/"):
+        case [_, name, _] if name:
+            return name
+        case _:
+            return elb
 
 
 @lru_cache(maxsize=_CACHED)
-def _answered(status: str) -> tuple[str, str]:
-    """Give the status as a member of `http.response`, and the outcome."""
-    if status == "-":
-        return "", "unknown"
-    outcome = "failure" if status >= "500" else "success"
-    return (
-        _below("http.response", {_STATUS_CODE: int(status)}),
-        "unknown" if status in {"000", "460"} else outcome,
-    )
+def _answered(
+    status: str, target: str, target_status: str, actions: str | None
+) -> tuple[str, str, str]:
+    """
+    Return who answered and how: members of `aws.elb`, one of `http.response`, and the outcome.
+
+    `actions` are the seven columns of `_ACTIONS`.
+    """
+    ip, port = _target_address(target)
+    acted = dict(zip(_ACTIONS, _tokens(actions), strict=False))
+    flat = {
+        _TARGET_IP: ip,
+        _TARGET_PORT: port,
+        _FIELD["target_status_code"]: None if target_status == "-" else int(target_status),
+        **_acted(acted, target, target_status),
+    }
+    if status >= "400" or status == "000":
+        flat[ERROR_ORIGIN.name] = _blamed(status, target_status, acted)
+    code = None if status == "-" else int(status)
+    answer = _below("http.response", {_FIELD["elb_status_code"]: code})
+    return _below("aws.elb", flat), answer, _outcome(status)
+
+
+def _outcome(status: str) -> str:
+    if status in {"-", "000", "460"}:
+        return "unknown"
+    return "failure" if status >= "500" else "success"
+
+
+def _target_address(target: str) -> tuple[str | None, int | None]:
+    if target == "-":
+        return None, None
+    ip, colon, port = target.rpartition(":")
+    if not (colon and port.isdigit() and len(port) <= len("65535")):
+        raise NotPlainError
+    if ip[:1] == "[" or _ODD_WORD.search(ip):
+        raise NotPlainError
+    return ip or None, int(port)
+
+
+_EACH_LEG = [_number_below("aws.elb", field) for field in _LEGS]
+
+
+def _legs(legs: tuple[str, str, str]) -> str:
+    """Return those processing times that are there as members of `aws.elb`."""
+    return "".join(leg % time for leg, time in zip(_EACH_LEG, legs, strict=True) if time != "-1")
+
+
+_PATHS = _text_below("url", _PATH, _TEMPLATE)
+_QUERY_NAME = _text_below("url", _QUERY).removesuffix('%s"')
+_ID_SEGMENT = re.compile(
+    r"/(?:[0-9]++(?=/|\Z)"
+    r"|(?=[A-Za-z0-9_-]{16})(?:"
+    r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
+    r"|[0-9a-fA-F]{16,}+"
+    r"|(?=[^/0-9]*+[0-9])[A-Za-z0-9_-]{20,}+"
+    r")(?=/|\Z))"
+)
 
 
 @lru_cache(maxsize=_CACHED)
-def _place(origin: str) -> str:
-    """Give the members of `url` that `scheme://domain:port` tells."""
-    scheme, _, authority = origin.partition("://")
+def _url_parts(base: str, path: str | None) -> str:
+    """Return the parts of a URL but its query as members of `url`."""
+    parts = _url_base(base)
+    return parts + _PATHS % (path, _ID_SEGMENT.sub("/{id}", path)) if path else parts
+
+
+@lru_cache(maxsize=_CACHED)
+def _url_base(base: str) -> str:
+    """Return the parts of `scheme://domain:port` as members of `url`."""
+    scheme, _, authority = base.partition("://")
     domain, colon, port = authority.partition(":")
     port = port.removesuffix("-")
-    if not domain or domain[0] == "[" or (colon and not 0 < len(port) <= 9):  # noqa: PLR2004
+    if not domain or domain[0] == "[":
         raise NotPlainError
-    if colon and not (port.isascii() and port.isdigit()):
+    if colon and not (port.isascii() and port.isdigit() and len(port) <= _SAFE_DIGITS):
         raise NotPlainError
-    return _below("url", {_SCHEME: scheme, _DOMAIN: domain, _PORT: int(port) if colon else None})
-
-
-_VERSIONS = {
-    f"{name}v{number}": (f"{number if '.' in number else number + '.0'}", name.lower())
-    for name, number in (
-        *(("TLS", "1"), ("TLS", "1.0"), ("TLS", "1.1"), ("TLS", "1.2"), ("TLS", "1.3")),
-        *(("SSL", "2"), ("SSL", "3")),
+    return _below(
+        "url", {_SCHEME: scheme, _DOMAIN: domain, _URL_PORT: int(port) if colon else None}
     )
+
+
+_AGENT = _text_below("", _FIELD["user_agent"])
+_NOT_SHOWN = "%.0s"
+
+_PROTOCOLS: dict[str | None, tuple[str | None, str | None]] = {
+    None: (None, None),
+    "TLSv1": ("1.0", "tls"),
+    "TLSv1.0": ("1.0", "tls"),
+    "TLSv1.1": ("1.1", "tls"),
+    "TLSv1.2": ("1.2", "tls"),
+    "TLSv1.3": ("1.3", "tls"),
+    "SSLv2": ("2.0", "ssl"),
+    "SSLv3": ("3.0", "ssl"),
 }
 
 
-@lru_cache(maxsize=_CACHED)
-def _secured(tls: str, security: str | None, more: bool) -> tuple[str, str]:  # noqa: FBT001
+def _secured(tls: str, names: str | None, priority: str | None) -> tuple[str, str]:
     """
-    Give the member `tls`, and the members of `aws.elb`, of columns 15 to 17 and 19 to 21.
+    Return the member `tls`, and members of `aws.elb`.
 
-    `more`: later columns follow, so all three of the latter must be there.
+    `tls` is cipher, protocol and target group, `names` the domain's name and the certificate.
     """
-    tokens = _tokens(security)
-    if more and len(tokens) != 3:  # noqa: PLR2004
-        raise NotPlainError
     cipher, protocol, group = map(_present, tls.split(" "))
-    domain, certificate, priority = (*map(_present, tokens), None, None, None)[:3]
-    if protocol is not None and protocol not in _VERSIONS:
+    domain, certificate = _tokens(names or '"-" "-"')
+    rule = _present(priority)
+    if protocol not in _PROTOCOLS or (rule and len(rule) > _SAFE_DIGITS):
         raise NotPlainError
-    if priority is not None and len(priority) > 18:  # noqa: PLR2004  it may not fit 64 bits
-        raise NotPlainError
-    version, name = _VERSIONS[protocol] if protocol else (None, None)
+    version, name = _PROTOCOLS[protocol]
     resumed = certificate == "session-reused"
     flat = {
-        _F["ssl_cipher"][0]: cipher,
-        **dict(zip(_F["ssl_protocol"], (protocol, version, name), strict=True)),
-        **dict(zip(_F["target_group_arn"], (group, _group_name(group or "")), strict=True)),
-        _F["domain_name"][0]: domain,
-        _F["chosen_cert_arn"][0]: None if resumed else certificate,
-        _F["chosen_cert_arn"][1]: True if resumed else None,
-        _F["matched_rule_priority"][0]: None if priority is None else int(priority),
+        _FIELD["ssl_cipher"]: cipher,
+        _TLS_VERSION: version,
+        _TLS_NAME: name,
+        _GROUP: group,
+        _GROUP_NAME: _group_name(group or ""),
+        _FIELD["domain_name"]: _present(domain.strip(" ")),
+        _CERTIFICATE: None if resumed else _present(certificate),
+        _RESUMED: True if resumed else None,
+        _FIELD["matched_rule_priority"]: int(rule) if rule else None,
     }
     elb = {name: part for name, part in flat.items() if name.startswith("aws.elb.")}
     rest = {name: part for name, part in flat.items() if name not in elb}
@@ -274,98 +524,40 @@ def _group_name(arn: str) -> str | None:
     return name if found and name and slash and id_ and "/" not in id_ else None
 
 
-@lru_cache(maxsize=_CACHED)
-def _acted(actions: str | None, more: bool) -> str:  # noqa: FBT001  positional is faster
-    """Give the members of `aws.elb` of columns 23 to 29; `more`: all seven must be there."""
-    tokens = _tokens(actions)
-    if more and len(tokens) != len(_ACTED):
-        raise NotPlainError
-    flat: dict[str, Any] = {}
-    for column, token in zip(_ACTED, tokens, strict=False):
-        by = _LISTED.get(column)
-        flat[_F[column][0]] = _listed(token, by) if by else _present(token)
-    return _below("aws.elb", flat)
+_ROOT = "Root="
+_ROOT_ID = _text_below("", _TRACE)
+_WHOLE_TRACE = _text_below("aws.elb", _TRACE_AS_LOGGED)
 
 
-_ACTED = [column.name for column in COLUMNS[Kind.ACCESS]][22:29]
-_LISTED = {"actions_executed": ",", "target_port_list": " ", "target_status_code_list": " "}
+def _trace(text: str) -> tuple[str, str]:
+    """Return the member `trace`, and that of `aws.elb` if the text says more than the Root id."""
+    if text.startswith(_ROOT) and ";" not in text and text != _ROOT:
+        return _ROOT_ID % text[len(_ROOT) :], ""
+    if text in _ABSENT:
+        return "", ""
+    parts = [part.lstrip(" ") for part in text.split(";")]
+    roots = [part[len(_ROOT) :] for part in parts if part.startswith(_ROOT) and part != _ROOT]
+    return _ROOT_ID % roots[0] if roots else "", _WHOLE_TRACE % text
 
 
-@lru_cache(maxsize=_CACHED)
-def _blamed(status: str, target_status: str, actions: str | None) -> str:
-    """Give who made an error response, as a member of `aws.elb`."""
-    tokens = [*_tokens(actions), "", "", ""]
-    last, reason = (_listed(tokens[0], ",") or [""])[-1], tokens[2]
-    if target_status == status or reason.startswith("Lambda"):
-        origin = "target"
-    elif last in {"waf", "waf-failed"}:
-        origin = "waf"
-    elif last == "authenticate" or reason.startswith(("Auth", "JW")):
-        origin = "auth"
-    elif last in {"fixed-response", "redirect"}:
-        origin = "rule"
-    else:
-        origin = "client" if status in _CLIENT_FAULTS else "elb"
-    return _below("aws.elb", {ERROR_ORIGIN.name: origin})
+def _nanoseconds(time: str, start: str) -> int:
+    """Return how long a request took, from its start to its time."""
+    took = (_moment(time[:19]) - _moment(start[:19])) * 1_000_000 + int(time[20:]) - int(start[20:])
+    return took * 1_000
 
 
-_CLIENT_FAULTS = {"400", "405", "408", "413", "414", "460", "463", "464"}
-
-
-@lru_cache(maxsize=_CACHED)
-def _rest(rest: str | None) -> tuple[str, str]:
-    """Give the members of `aws.elb`, and of `observer`, of the columns from 31 on."""
-    tokens = [_present(token) for token in _tokens(rest)]
-    names = [_F[column.name][0] for column in COLUMNS[Kind.ACCESS][30:33]]
-    extra = [token for token in tokens[4:] if token] or None
-    elb = _below("aws.elb", {**dict(zip(names, tokens, strict=False)), TAIL.name: extra})
-    node = tokens[3] if len(tokens) > 3 else None  # noqa: PLR2004  column 34
-    return elb, _below("observer", {_F["ip_address"][0]: node})
-
-
-# --- what differs in every line ------------------------------------------------------------------
-
-
-def _format_below(parent: str, *names: str, number: bool = False) -> str:
-    """Give a format string for fields below a parent, in this order."""
-    text = _below(parent, dict.fromkeys(names, "<>")).replace("%", "%%")
-    return text.replace('"<>"' if number else "<>", "%s")
-
-
-_LEGS = [f"{leg}_processing_time" for leg in ("request", "target", "response")]
-_TIMES = _format_below("aws.elb", *(_F[leg][0] for leg in _LEGS), number=True)
-_TIME = [_format_below("aws.elb", _F[leg][0], number=True) for leg in _LEGS]
-_STARTED = _format_below("event", _F["request_creation_time"][0]).replace("%s", "%sZ")
-_LASTED = _format_below("event", DURATION.name, number=True)
-_LINE_ITSELF = _format_below("event", "event.original")
-_AGENT = _format_below("", _F["user_agent"][0])
-_TRACE = _format_below("", _F["trace_id"][0])
-_TRACE_AS_LOGGED = _format_below("aws.elb", _F["trace_id"][1])
-_CONNECTION = _format_below("aws.elb", _F["conn_trace_id"][0])
-_PATHS = _format_below("url", _PATH, _TEMPLATE)
-_QUERIES = _format_below("url", _QUERY)
-
-_ID_SEGMENT = re.compile(
-    r"/(?:[0-9]++"
-    r"|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
-    r"|[0-9a-fA-F]{16,}+"
-    r"|(?=[^/0-9]*+[0-9])[A-Za-z0-9_-]{20,}+"
-    r")(?=/|\Z)"
+_LASTED = _number_below("event", DURATION.name)
+_BEGAN_AND_LASTED = (
+    _text_below("event", _FIELD["request_creation_time"]).replace("%s", "%sZ") + _LASTED
 )
+_ORIGINAL = _text_below("event", "event.original")
 
 
-def _times(legs: tuple[str, str, str]) -> str:
-    if "-1" not in legs:
-        return _TIMES % legs
-    return "".join(leg % time for leg, time in zip(_TIME, legs, strict=True) if time != "-1")
-
-
-def _event(moment: int, time: str, start: str | None, legs: tuple[str, str, str]) -> str:
-    """Give when the request came, if the line tells, and how long it took in nanoseconds."""
+def _event(time: str, start: str | None, legs: tuple[str, str, str]) -> str:
+    """Return when the request came and how many nanoseconds it took, as members of `event`."""
     if start is not None:
-        micros = (moment - _second(start[:19])) * 1_000_000
-        micros += int(time[20:]) - int(start[20:])
-        return _STARTED % start + _LASTED % (micros * 1_000)
+        return _BEGAN_AND_LASTED % (start, _nanoseconds(time, start))
+    _moment(time[:19])
     if "-1" in legs:
         return ""
     parts = [leg.partition(".") for leg in legs]
@@ -373,85 +565,64 @@ def _event(moment: int, time: str, start: str | None, legs: tuple[str, str, str]
     return _LASTED % (millis * 1_000_000)
 
 
-def _url_parts(origin: str, path: str | None, query: str | None) -> str:
-    parts = _place(origin)
-    if path:
-        parts += _PATHS % (path, _ID_SEGMENT.sub("/{id}", path))
-    return parts + _QUERIES % query[1:] if query and query != "?" else parts
+_ACTIONS = {
+    "actions_executed": ",",
+    "redirect_url": None,
+    "error_reason": None,
+    "target_port_list": " ",
+    "target_status_code_list": " ",
+    "classification": None,
+    "classification_reason": None,
+}
+"""The seven columns after the request's time; those that are lists with their separator."""
+
+_TARGETS, _STATUSES = _FIELD["target_port_list"], _FIELD["target_status_code_list"]
 
 
-def _trace(text: str) -> tuple[str, str]:
-    """Give the member `trace`, and that of `aws.elb` where the text says more than the Root id."""
-    if text.startswith("Root=") and ";" not in text and len(text) > 5:  # noqa: PLR2004
-        return _TRACE % text[5:], ""
-    if text in _ABSENT:
-        return "", ""
-    parts = (part.lstrip(" ") for part in text.split(";"))
-    roots = [part[5:] for part in parts if part.startswith("Root=") and len(part) > 5]  # noqa: PLR2004
-    return _TRACE % roots[0] if roots else "", _TRACE_AS_LOGGED % text
+def _acted(acted: dict[str, str], target: str, target_status: str) -> dict[str, Any]:
+    """Return the fields of `_ACTIONS`, but lists that repeat the target or its status."""
+    flat: dict[str, Any] = {
+        _FIELD[column]: _listed(token, by) if (by := _ACTIONS[column]) else _present(token)
+        for column, token in acted.items()
+    }
+    if flat.get(_TARGETS) == [target]:
+        del flat[_TARGETS]
+    if flat.get(_STATUSES) == [target_status]:
+        del flat[_STATUSES]
+    elif flat.get(_STATUSES):
+        raise NotPlainError  # perhaps the same number in another form
+    return flat
 
 
-class Plain:
-    """Encode the plain access log lines of one object."""
+_CLIENT_FAULTS = {"400", "405", "408", "413", "414", "460", "463", "464"}
 
-    __slots__ = ("_format", "_index", "_keep", "_latest", "_monthly", "_sure")
 
-    def __init__(self, context: Context) -> None:
-        self._format = _format_string(context)
-        self._index = f"{context.prefix}-{Kind.ACCESS}-"
-        self._monthly = context.period is Period.MONTH
-        self._latest = context.latest[:19]
-        self._keep = context.keep_original
-        self._sure = context.kind is Kind.ACCESS
+def _blamed(status: str, target_status: str, acted: dict[str, str]) -> str:
+    """Return who made an error response."""
+    last = (_listed(acted.get("actions_executed", ""), ",") or [""])[-1]
+    reason = acted.get("error_reason", "")
+    if target_status == status or reason.startswith("Lambda"):
+        return "target"
+    if last in {"waf", "waf-failed"}:
+        return "waf"
+    if last == "authenticate" or reason.startswith(("Auth", "JW")):
+        return "auth"
+    if last in {"fixed-response", "redirect"}:
+        return "rule"
+    return "client" if status in _CLIENT_FAULTS else "elb"
 
-    def encode(self, text: str, position: int) -> tuple[int, str, str] | None:
-        """
-        Encode the line at a position of a text, where it is plain; else give None.
 
-        Gives where the line ends (its line end apart), its index and its document as JSON.
-        """
-        match = _LINE.match(text, position)
-        if match is None or match.end() - position > _LONGEST:
-            return None
-        try:
-            index, document = self._encode(match)
-        except NotPlainError:
-            return None
-        return match.end(), index, document
+_CONNECTION = _text_below("aws.elb", _FIELD["conn_trace_id"])
+_TRANSFORMS = ("transformed_host", "transformed_uri", "request_transform_status")
 
-    def _encode(self, match: "re.Match[str]") -> tuple[str, str]:
-        (
-            type_, time, elb, ip, port, target, request_time, target_time, response_time,
-            status, target_status, received, sent, method, url, origin, path, query, version,
-            agent, tls, trace, security, start, actions, connection, rest,
-        ) = match.groups()  # fmt: skip
-        second = time[:19]
-        if not _EARLIEST <= second <= self._latest:
-            raise NotPlainError
-        if not self._sure and (type_[0].isdigit() or elb[0] in "-0123456789"):
-            raise NotPlainError  # perhaps a line of another log
-        moment = _second(second)
-        legs = request_time, target_time, response_time
-        balancer, observer = _balancer(elb)
-        tls_member, secured = _secured(tls, security, start is not None)
-        after, node = _rest(rest)
-        answered, outcome = _answered(status)
-        trace_member, traced = _trace(trace)
-        event = _event(moment, time, start, legs)
-        if self._keep:
-            event += _LINE_ITSELF % match[0].replace('"', '\\"')
-        members = [
-            *(balancer, _times(legs), _backend(target, target_status), secured, traced),
-            *(_acted(actions, connection is not None), after),
-        ]
-        if connection is not None and connection != "-":
-            members.append(_CONNECTION % connection)
-        if status >= "400" or status == "000":
-            members.append(_blamed(status, target_status, actions))
-        objects = tls_member + trace_member
-        if agent not in _ABSENT:
-            objects += _AGENT % agent
-        return self._index + _day(time[:10], self._monthly), self._format % (
-            outcome, event, time, observer, node, type_, "".join(members), ip, port, received,
-            method, sent, answered, version, url, _url_parts(origin, path, query), objects,
-        )  # fmt: skip
+
+def _rest(rest: str | None) -> tuple[str, dict[str, str | None]]:
+    """Return the columns after the connection as members of `aws.elb`, and the node's field."""
+    tokens = [_present(token) for token in _tokens(rest)]
+    named = dict(zip((*_TRANSFORMS, "ip_address"), tokens, strict=False))
+    if (named.get("ip_address") or "")[:1] == "[":
+        raise NotPlainError
+    extra = [token for token in tokens[len(named) :] if token]
+    node = {_FIELD["ip_address"]: named.pop("ip_address", None)}
+    elb = {_FIELD[column]: token for column, token in named.items()} | {TAIL.name: extra or None}
+    return _below("aws.elb", elb), node

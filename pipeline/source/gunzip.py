@@ -2,8 +2,8 @@
 Turn stored bytes into text, piece by piece: what begins as gzip is decompressed.
 
 The bytes decide, never a header or a name. A gzip may have any number of members (a load balancer
-writes many), each is checked to its end, and damage costs no byte of the text before it. What the
-text means is not this room's business.
+writes many). The text of a member is held back until its checksum is right, for a flipped bit makes
+lines that never existed; what the text means is not decided here.
 
 https://www.rfc-editor.org/rfc/rfc1952
 """
@@ -11,54 +11,60 @@ https://www.rfc-editor.org/rfc/rfc1952
 from __future__ import annotations
 
 import zlib
-from contextlib import suppress
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
-from pipeline.errors import ObjectCorruptError
+from pipeline.errors import ObjectCorruptError, PipelineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterable, Iterator
     from types import ModuleType
     from zlib import _Decompress
 
 _codec: ModuleType
 try:
     from isal import isal_zlib as _codec
-except ImportError:  # the optional extra `fast`
+except ImportError:  # without the C library, zlib does the same at half the speed
     _codec = zlib
 
-_DAMAGE = (EOFError, zlib.error, _codec.error)
+HELD_BYTES = 8 * 1024 * 1024
+"""Text of a member that is held back: a member of at most that size is passed on whole or not."""
+
+_DAMAGE = (zlib.error, _codec.error)
 
 _STEP_BYTES = 32 * 1024  # given to the decompressor at once
-_TEXT_BYTES = 1024 * 1024  # the most that the decompressor may give back at once
-_REPLAY_BYTES = 8 * 1024 * 1024  # of a member kept for decoding it again up to its damage
+_TEXT_BYTES = 1024 * 1024  # the most that the decompressor may return at once
 
 _MAGIC = b"\x1f\x8b"
 _WITH_HEADER = 16 + zlib.MAX_WBITS
 _SIMPLE_FLAGS = (b"\x00", b"\x08")  # no optional field, or a name
+_TRAILER_BYTES = 8  # checksum and length
+_LENGTH_BYTES = 4
+_MOST_EXPANSION = 128  # text per stored byte that logs never exceed
 
 
-def gunzip(
-    pieces: Iterable[bytes], *, name: str, begin: Callable[[int], object] = lambda _: None
-) -> Iterator[bytes]:
+class Piece(NamedTuple):
+    """Some text, and the stored byte at which its gzip member begins; None for plain text."""
+
+    text: bytes
+    member: int | None
+
+
+def gunzip(stored: Iterable[bytes], *, name: str) -> Iterator[Piece]:
     """
     Yield the text of a gzip, or anything else as it is; `name` is what messages call it.
 
-    `begin` is told where each member begins, in stored bytes, before its text comes.
-
-    Raises ObjectCorruptError after all text before the damage. Only where a single member is above
-    8 MiB and damaged beyond that, the text of its last 32 KiB before the damage may be missing.
+    A gzip that is cut raises ObjectCorruptError after all text before the cut; a damaged one after
+    all members before the damaged one. Only of a member with more than 8 MiB of text, the text up
+    to 8 MiB before the damage was passed on by then.
     """
-    source = _Source(pieces)
+    source = _Source(stored)
     head = source.take(len(_MAGIC))
     source.put_back(head)
     if not head or not _MAGIC.startswith(head[:2]):
-        yield from iter(source.take, b"")
+        yield from (Piece(text, None) for text in iter(source.take, b""))
         return
-    try:
-        yield from _members(source, begin)
-    except _DAMAGE as exc:
-        raise ObjectCorruptError(f"{name}: damaged gzip: {exc}") from exc
+    yield from _members(source, name)
 
 
 class _Source:
@@ -79,7 +85,7 @@ class _Source:
         return self._drawn - len(self._back)
 
     def take(self, least: int = 1) -> bytes:
-        """Take the next few bytes; fewer than `least` only if no more are left."""
+        """Return the next few bytes; fewer than `least` only if no more are left."""
         taken, self._back = self._back, b""
         while len(taken) < least and (step := next(self._steps, b"")):
             taken += step
@@ -91,62 +97,96 @@ class _Source:
         self._back = data
 
 
-def _members(source: _Source, begin: Callable[[int], object]) -> Iterator[bytes]:
+def _members(source: _Source, name: str) -> Iterator[Piece]:
     """Yield the text of member after member. Some tools pad them with zeros."""
     while data := source.take():
         if data := data.lstrip(b"\0"):
             source.put_back(data)
-            begin(source.position)
-            yield from _member(source, _new_decoder(data))
+            begin = source.position
+            for text in _Member(source, data, name).texts():
+                yield Piece(text, begin)
 
 
-def _member(source: _Source, decoder: _Decompress) -> Iterator[bytes]:
-    fed, known = bytearray(), 0
-    while not decoder.eof:
-        data = source.take()
-        if not data:
-            raise EOFError("it is cut")
-        if len(fed) < _REPLAY_BYTES:
-            fed += data
+class _Member:
+    """One gzip member on its way to text that has been checked."""
+
+    def __init__(self, source: _Source, head: bytes, name: str) -> None:
+        # isal fails on a header with a checksum or several optional fields that arrives in parts.
+        codec = _codec if head[3:4] in _SIMPLE_FLAGS else zlib
+        self._decoder: _Decompress = codec.decompressobj(_WITH_HEADER)
+        self._source, self._name = source, name
+        self._begin = source.position
+        self._end = b""
+        self._held: deque[bytes] = deque()
+        self._held_bytes = 0
+        self._passed_on = 0
+
+    def texts(self) -> Iterator[bytes]:
+        """Yield the text, all but the last 8 MiB of it before the checksum is known."""
         try:
-            for text in _decompress(decoder, data):
-                known += len(text)
-                yield text
-        except _DAMAGE:
-            yield from _rest_before_damage(bytes(fed), known)
+            while not self._decoder.eof:
+                yield from self._decompress(self._source.take())
+        except EOFError as exc:
+            yield from self._release(0)
+            raise ObjectCorruptError(f"{self._name}: damaged gzip: it is cut") from exc
+        except PipelineError:  # the source broke off: what arrived is sound
+            yield from self._release(0)
             raise
-    source.put_back(decoder.unused_data)
+        except _DAMAGE as exc:
+            raise self._damaged(str(exc)) from exc
+        self._source.put_back(self._decoder.unused_data)
+        yield from self._release(0)
 
+    def _decompress(self, data: bytes) -> Iterator[bytes]:
+        """Hold the text that `data` completes, and yield what is above 8 MiB then."""
+        if not data:
+            self._stop_at_the_end()
+        self._end = (self._end + data)[-_LENGTH_BYTES:]
+        more = True
+        while more:
+            text = self._decoder.decompress(data, _TEXT_BYTES)
+            if text:
+                self._held.append(text)
+                self._held_bytes += len(text)
+            yield from self._release(HELD_BYTES)
+            data = self._decoder.unconsumed_tail
+            more = bool(data) or len(text) == _TEXT_BYTES
 
-def _new_decoder(head: bytes) -> _Decompress:
-    # isal errs on a header with a checksum or several optional fields that arrives in parts.
-    codec = _codec if head[3:4] in _SIMPLE_FLAGS else zlib
-    decoder: _Decompress = codec.decompressobj(_WITH_HEADER)
-    return decoder
+    def _release(self, most: int) -> Iterator[bytes]:
+        """Yield the oldest text held until at most so many bytes are left."""
+        while self._held_bytes > most:
+            text = self._held.popleft()
+            self._held_bytes -= len(text)
+            self._passed_on += len(text)
+            yield text
 
+    def _stop_at_the_end(self) -> None:
+        """
+        Raise EOFError where the member is cut, a decoder's error where it is damaged.
 
-def _decompress(decoder: _Decompress, data: bytes) -> Iterator[bytes]:
-    """Yield all text that `data` completes, in bounded parts."""
-    more = True
-    while more:
-        text = decoder.decompress(data, _TEXT_BYTES)
-        yield text
-        data = decoder.unconsumed_tail
-        more = bool(data) or len(text) == _TEXT_BYTES
+        A flipped bit can mislead the decoder so that it takes the member's end for more text. Then
+        the last bytes are not text but the length that every gzip ends with: in a gzip that is cut,
+        they hardly ever make such a small number.
+        """
+        if not self._only_trailer_is_cut():
+            stored = self._source.position - self._begin
+            if int.from_bytes(self._end, "little") <= _MOST_EXPANSION * stored:
+                raise zlib.error("its end was taken for text")
+        raise EOFError
 
+    def _only_trailer_is_cut(self) -> bool:
+        """Return whether all text is there: then zeros are taken for the rest of the checksum."""
+        try:
+            self._decoder.decompress(bytes(_TRAILER_BYTES), 1)
+        except _DAMAGE as exc:
+            return "incorrect" in str(exc).lower()
+        return self._decoder.eof
 
-def _rest_before_damage(fed: bytes, known: int) -> Iterator[bytes]:
-    """
-    Yield the text between what is known of a member and its damage.
-
-    A decompressor that meets damage drops the text of that call. So the member is decoded again, as
-    far as its text is known, and from there byte by byte.
-    """
-    decoder = zlib.decompressobj(_WITH_HEADER)
-    with suppress(zlib.error):
-        while known and (text := decoder.decompress(fed, min(known, _TEXT_BYTES))):
-            known -= len(text)
-            fed = decoder.unconsumed_tail
-        yield decoder.decompress(b"")  # the last byte may complete more than what is known
-        for at in range(len(fed)):
-            yield decoder.decompress(fed[at : at + 1])
+    def _damaged(self, why: str) -> ObjectCorruptError:
+        said = f"{self._name}: damaged gzip: {why}. Nothing of the damaged member was used"
+        if self._passed_on:
+            said = (
+                f"{self._name}: damaged gzip: {why}. It is one member of more than 8 MiB: the "
+                f"first {self._passed_on} bytes of its text were used unchecked"
+            )
+        return ObjectCorruptError(said)

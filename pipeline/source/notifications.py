@@ -2,27 +2,31 @@
 Find the log objects that a notification names, and tell an object's log by its key.
 
 All ways by which AWS announces a new object are taken apart here: an S3 notification, an
-EventBridge event, either of them inside SNS, SQS or the record that Lambda sends to an on-failure
-destination, and these inside one another. Whether the object is there, and what it holds, is
-`reading`'s business; acknowledging or failing a message is the caller's.
+EventBridge event, a call that CloudTrail recorded, each of them inside SNS, SQS or the record that
+Lambda sends to an on-failure destination, and these inside one another. Whether the object is
+there, and what it holds, is `reading`'s business; acknowledging or failing a message is the
+caller's.
 
 Three things come of a message, and none is silent:
 
 - `ObjectRef`: an object to ingest;
-- `Skipped`: nothing to ingest, and that is in order: count it, acknowledge it;
-- `NotificationError`: it should name an object and does not (not JSON, a record without bucket or
-  key, a version of the format that is not known). Acknowledged, it would hide a wiring mistake for
-  ever; failed, it ends in the dead-letter queue where someone sees it.
+- `Skipped`: nothing to ingest, and that is in order: count it, acknowledge it. Only what is known
+  to announce no object is noise: S3's test event, an empty list of records, what happens to an
+  object later, and EventBridge events of other sources;
+- `NotificationError`: everything else. Acknowledged, it would hide a wiring mistake for ever;
+  failed, it ends in the dead-letter queue where someone sees it.
 
 A malformed record does not hide its neighbours: the good ones are all given out, then the first
 error is raised. The message fails and comes back, and ingesting an object again changes nothing.
 
 - docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 - docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
+- docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-s3-info.html
 - docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html
 - docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-access-logs.html
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,7 +35,7 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from pipeline.alb.keys import ObjectName, Skipped, SkipReason, classify_key
+from pipeline.alb.keys import Skipped, SkipReason, classify_key
 from pipeline.errors import NotificationError
 from pipeline.source.continuation import read_continuation
 from pipeline.source.objects import ObjectRef
@@ -42,22 +46,19 @@ MAX_DEPTH = 5
 
 Found = ObjectRef | Skipped
 
-_OF_AN_OBJECT = {"bucket", "object", "key", "s3"}
-"""What parts of S3's events are called: a message with one of them is no noise."""
-
 
 def objects_in_event(event: Mapping[str, Any]) -> Iterator[ObjectRef | Skipped]:
     """
-    Give the objects that an event names: a Lambda event of any source, or a decoded message.
+    Yield the objects that an event names: a Lambda event of any source, or a decoded message.
 
     Raise NotificationError, after the last good object, for what names none and should.
     """
     return _in_event(event, 0)
 
 
-def objects_in_message(body: str) -> Iterator[ObjectRef | Skipped]:
+def objects_in_message(body: object) -> Iterator[ObjectRef | Skipped]:
     """
-    Give the objects that the body of one SQS message names.
+    Yield the objects that the body of one SQS message names.
 
     Raise NotificationError, after the last good object, for what names none and should.
     """
@@ -65,66 +66,69 @@ def objects_in_message(body: str) -> Iterator[ObjectRef | Skipped]:
 
 
 def _in_event(event: object, depth: int) -> Iterator[Found]:
-    """Tell the shapes apart: a new kind of message is a new case here."""
+    """Yield what a message of any shape names: a new kind of message is a new case here."""
     if not isinstance(event, Mapping):
         raise NotificationError(f"a message is a JSON object, this is none: {event!r:.80}")
     if depth > MAX_DEPTH:
         raise NotificationError(f"the message is wrapped more than {MAX_DEPTH} times")
     match event:
-        case {"Records": records} if records is not None:
+        case {"albLogsContinuation": _}:
+            yield _continued(event)
+        case {"Records": [_, *_] as records}:
             yield from _in_records(records, depth)
         case {"Type": "Notification", "Message": inner}:
             yield from _in_text(inner, depth + 1)
         case {"requestPayload": inner} | {"detail": {"requestPayload": inner}}:
             yield from _in_event(inner, depth + 1)
-        case {"detail-type": _}:
-            yield _in_bridge_event(event)
-        case {"Event": "s3:TestEvent"}:
-            yield Skipped(SkipReason.TEST_EVENT, bucket=_text(event.get("Bucket")))
+        case {"source": str(source), "detail-type": str(kind)}:
+            yield _in_bridge_event(event, source, kind)
         case _:
-            yield _of_our_own(event)
+            yield _noise(event)
 
 
-def _of_our_own(event: Mapping[str, Any]) -> Found:
-    """Give what is left of an object, where the function itself sent the message."""
+def _continued(event: Mapping[str, Any]) -> Found:
+    """Return what is left of an object, where the function itself sent the message."""
     continuation = read_continuation(event)
-    if continuation is None:
-        return _noise(event)
-    name = classify_key(continuation.key)
-    return ObjectRef(
-        bucket=continuation.bucket,
-        key=continuation.key,
-        name=name if isinstance(name, ObjectName) else None,
-        created=continuation.created,
-        continuation=continuation,
+    ref = _classified(
+        ObjectRef(
+            bucket=continuation.bucket,
+            key=continuation.key,
+            etag=continuation.etag,
+            version_id=continuation.version_id,
+            created=continuation.created,
+            continuation=continuation,
+        )
     )
+    if isinstance(ref, Skipped):
+        raise NotificationError(f"a continuation of an object that is no ALB log: {ref.key!r:.200}")
+    return ref
 
 
 def _noise(event: Mapping[str, Any]) -> Skipped:
-    """Let a message go that names no object; one that seems to, in a wrapping not known, fails."""
-    if not _OF_AN_OBJECT.isdisjoint(event):
-        raise NotificationError(
-            "the message seems to name an object, but in no shape that S3, SNS or EventBridge "
-            f"sends: let the whole event through, without a transformation: {event!r:.200}"
-        )
-    return Skipped(SkipReason.NO_RECORDS)
+    """Return why a message that names no object is in order; NotificationError if it is not."""
+    match event:
+        case {"Records": [], **others} if not others:
+            return Skipped(SkipReason.NO_RECORDS)
+        case {"Event": "s3:TestEvent"} if not _names_an_object(event):
+            return Skipped(SkipReason.TEST_EVENT, bucket=_text(event.get("Bucket")))
+    raise NotificationError(
+        "the message names an object in no shape that S3, SNS, SQS, EventBridge or CloudTrail "
+        "sends: let the whole event through, without a transformation, and nothing else into the "
+        f"queue: {event!r:.200}"
+    )
 
 
-def _in_text(text: str, depth: int) -> Iterator[Found]:
+def _in_text(text: object, depth: int) -> Iterator[Found]:
     """Open a message that travels as text; orjson refuses alike what is no JSON and no text."""
     try:
-        event = orjson.loads(text)
+        event = orjson.loads(text if isinstance(text, str) else b"")
     except orjson.JSONDecodeError as exc:
         raise NotificationError(f"the message is not JSON text ({exc}): {text!r:.80}") from exc
     yield from _in_event(event, depth)
 
 
-def _in_records(records: object, depth: int) -> Iterator[Found]:
-    """Give the objects of the good records, then raise the first error of the others."""
-    if not isinstance(records, list):
-        raise NotificationError(f"Records is a list, this is none: {records!r:.80}")
-    if not records:
-        yield Skipped(SkipReason.NO_RECORDS)
+def _in_records(records: list[object], depth: int) -> Iterator[Found]:
+    """Yield the objects of the good records, then raise the first error of the others."""
     malformed = None
     for record in records:
         try:
@@ -160,25 +164,99 @@ def _in_s3_record(stored: object, envelope: Mapping[Any, Any]) -> Found:
     return _classified(replace(ref, created=_instant(envelope.get("eventTime"))))
 
 
-def _in_bridge_event(event: Mapping[Any, Any]) -> Found:
-    """
-    Read one EventBridge event; its key is plain, where that of an S3 notification is quoted.
+_LATER = {
+    "Object ACL Updated",
+    "Object Access Tier Changed",
+    "Object Deleted",
+    "Object Restore Completed",
+    "Object Restore Expired",
+    "Object Restore Initiated",
+    "Object Storage Class Changed",
+    "Object Tags Added",
+    "Object Tags Deleted",
+}
+"""What EventBridge calls that which happens to an object after it was created."""
 
-    One of another type or service is noise: a rule is easily drawn too wide.
-    """
-    if (event.get("source"), event["detail-type"]) != ("aws.s3", "Object Created"):
-        return Skipped(SkipReason.NOT_CREATED)
+
+def _in_bridge_event(event: Mapping[Any, Any], source: str, kind: str) -> Found:
+    """Read one EventBridge event; one that announces no object is noise: a rule may be too wide."""
+    match source, kind:
+        case "aws.s3", "Object Created":
+            return _in_object_created(event)
+        case "aws.s3", "AWS API Call via CloudTrail":
+            return _in_api_call(event.get("detail"))
+        case "aws.s3", later if later in _LATER:
+            return Skipped(SkipReason.NOT_CREATED)
+    if _names_an_object(event):
+        raise NotificationError(
+            f"an EventBridge event of {source!r:.40} ({kind!r:.80}) seems to name an object: "
+            'narrow the rule to the source aws.s3 and the type "Object Created"'
+        )
+    return Skipped(SkipReason.NOT_CREATED)
+
+
+def _in_object_created(event: Mapping[Any, Any]) -> Found:
+    """Read S3's own event; its key is plain, where that of an S3 notification is quoted."""
     bucket, key, facts = _address(event.get("detail"))
     _require_major("1", event["detail"].get("event-version"))
     ref = _described(ObjectRef(bucket, key), facts)
     return _classified(replace(ref, created=_instant(event.get("time"))))
 
 
+_CREATING_CALLS = {"CompleteMultipartUpload", "CopyObject", "PostObject", "PutObject"}
+
+
+def _in_api_call(call: object) -> Found:
+    """Read a call to S3 that CloudTrail recorded; one that S3 refused has created nothing."""
+    match call:
+        case {"eventName": str(name)} if name and name not in _CREATING_CALLS:
+            return Skipped(SkipReason.NOT_CREATED)
+        case {"eventName": str(name), "errorCode": str()} if name:
+            return Skipped(SkipReason.NOT_CREATED)
+        case {
+            "eventName": str(name),
+            "requestParameters": {"bucketName": str(bucket), "key": str(key)},
+            **facts,
+        } if name and _text(bucket) and _text(key):
+            _require_major("1", facts.get("eventVersion"))
+            created = _instant(facts.get("eventTime"))
+            return _classified(
+                ObjectRef(bucket, key, version_id=_version_made(facts), created=created)
+            )
+    raise NotificationError(f"a call to S3 without its name, bucket or key: {call!r:.200}")
+
+
+def _version_made(facts: Mapping[Any, Any]) -> str | None:
+    match facts:
+        case {"responseElements": {"x-amz-version-id": version_id}}:
+            return _text(version_id)
+        case _:
+            return None
+
+
+_BUCKETS = {"bucket", "bucketname", "s3bucket"}
+_KEYS = {"key", "object", "objectkey", "s3key"}
+
+
+def _names_an_object(message: object) -> bool:
+    """Return whether fields of a message, at any depth, are called like a bucket and like a key."""
+    names: set[str] = set()
+    waiting = [message]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, Mapping):
+            names.update(re.sub(r"[^a-z0-9]", "", f"{name}".lower()) for name in each)
+            waiting += each.values()
+        elif isinstance(each, list):
+            waiting += each
+    return not (_BUCKETS.isdisjoint(names) or _KEYS.isdisjoint(names))
+
+
 def _address(stored: object) -> tuple[str, str, Mapping[Any, Any]]:
-    """Give the bucket, the key as it is written, and what else is said of the object."""
+    """Return the bucket, the key as it is written, and what else is said of the object."""
     match stored:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **facts}} if (
-            bucket and key
+            _text(bucket) and _text(key, 3 * _MOST_BYTES)  # each byte may be quoted
         ):
             return bucket, key, facts
     raise NotificationError(f"an event of S3 without bucket or key: {stored!r:.200}")
@@ -196,8 +274,9 @@ def _require_major(known: str, version: object) -> None:
 def _says_created(event_name: object) -> bool:
     if event_name is None:
         return True
-    name = event_name if isinstance(event_name, str) else ""
-    return name.removeprefix("s3:").partition(":")[0] == "ObjectCreated"
+    if not isinstance(event_name, str) or not event_name:
+        raise NotificationError(f"a record whose eventName is no name: {event_name!r:.80}")
+    return event_name.removeprefix("s3:").partition(":")[0] == "ObjectCreated"
 
 
 def _unquoted(key: str) -> str:
@@ -224,8 +303,18 @@ def _described(ref: ObjectRef, facts: Mapping[Any, Any]) -> ObjectRef:
     )
 
 
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+_MOST_BYTES = 1_024
+"""What S3 allows for a key or a version's id."""
+
+
+def _text(value: object, most: int = _MOST_BYTES) -> str | None:
+    """Return a text that S3 could be asked for: not empty, not too long, no half of a surrogate."""
+    if not isinstance(value, str):
+        return None
+    try:
+        return value if 0 < len(value.encode()) <= most else None
+    except UnicodeEncodeError:
+        return None
 
 
 def _instant(value: object) -> datetime | None:
@@ -238,7 +327,19 @@ def _instant(value: object) -> datetime | None:
 
 
 def _classified(ref: ObjectRef) -> Found:
+    """
+    Return the object with what its key says, or why it is skipped.
+
+    One of a contradictory key is neither taken for an account's that it may not be of, nor skipped
+    with lines that may be good: its message fails until someone has looked.
+    """
     name = classify_key(ref.key)
-    if isinstance(name, Skipped):
-        return replace(name, bucket=ref.bucket)
-    return replace(ref, name=name)
+    if not isinstance(name, Skipped):
+        return replace(ref, name=name)
+    if name.reason is SkipReason.CONTRADICTORY_KEY:
+        raise NotificationError(
+            "the folders of the key name another account or region than its last part: find out "
+            "who wrote the object; to index it without an account: "
+            f"alb-logs ingest s3://{ref.bucket}/{ref.key}"
+        )
+    return replace(name, bucket=ref.bucket)

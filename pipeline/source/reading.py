@@ -4,8 +4,7 @@ Turn one object into chunks of whole lines: fetch, gunzip, cut.
     pieces of stored bytes -> pieces of text -> Chunk | LongLine
 
 Each stage (`fetching`, `gunzip`, and the cutting here) is a generator that holds a bounded part of
-the object. Nothing is decoded, and a line ends at ``\n`` only; what it means is not this room's
-business. Two promises the rest counts on:
+the object. Nothing is decoded, and a line ends at ``\n`` only. Two promises the rest counts on:
 
 - An unterminated last line counts only after a clean end: all bytes that S3 announced, and every
   gzip member's checksum and length right. Otherwise it may be half a line that parses.
@@ -16,28 +15,31 @@ business. Two promises the rest counts on:
 from __future__ import annotations
 
 import hashlib
-import math
-import time
-from dataclasses import dataclass, field
-from io import BytesIO
+import re
+from collections import deque
+from dataclasses import dataclass, field, replace
 from typing import IO, TYPE_CHECKING
 
+from pipeline.deadline import Deadline
 from pipeline.errors import ObjectCorruptError, PipelineError
-from pipeline.source.continuation import Place, Trail
-from pipeline.source.gunzip import gunzip
+from pipeline.source.continuation import ResumePoint
+from pipeline.source.gunzip import Piece, gunzip
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from mypy_boto3_s3 import S3Client
 
-    from pipeline.source.fetching import Stored
+    from pipeline.source.fetching import Download
 
 CHUNK_BYTES = 2 * 1024 * 1024
 LONGEST_LINE = 256 * 1024  # a request line, a header and all headers are 16, 16 and 64 KiB at most
 HEAD_BYTES = 8 * 1024
 
 _PIECE_BYTES = 256 * 1024  # read of a local file at once
+_MOST_LINES = 5_000  # of a chunk: so often, at least, somebody looks at the time
+_MANY_LINES = re.compile(rb"(?:[^\n]*+\n){1,%d}+|[^\n]++" % _MOST_LINES)
+_NO_LIMIT = Deadline()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,18 @@ class Chunk:
     r"""
     Hold whole lines with their line ends, in the object's order.
 
-    `offset` is the place of `data[0]` in the decompressed object. Only the very last chunk of a
-    clean object may lack the final ``\n``.
+    `offset` is that of `data[0]` in the decompressed object. Only the very last chunk of a clean
+    object may lack the final ``\n``.
     """
 
     offset: int
     data: bytes
     lines: int
+
+    @property
+    def end(self) -> int:
+        """Return the offset at which the next chunk begins."""
+        return self.offset + len(self.data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,93 +66,135 @@ class LongLine:
     """
     Stand for a line too long to be a log line, without holding it.
 
-    `length` and `digest` (SHA-256) are of the raw line without its line end.
+    `length` and `digest` (SHA-256) are of the raw line without its line end; `end` is the offset at
+    which the next line begins.
     """
 
     offset: int
+    end: int
     head: bytes
     length: int
     digest: bytes
 
 
-def read_object(  # noqa: PLR0913 - where, by what, and from where to where: no two go together
-    bucket: str,
-    key: str,
-    *,
-    s3: S3Client,
-    chunk_bytes: int = CHUNK_BYTES,
-    place: Place | None = None,
-    trail: Trail | None = None,
-    left: Callable[[], float] = lambda: math.inf,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[Chunk | LongLine]:
+class ObjectReader:
     """
-    Read one S3 object, gzip or plain, from a place on; the trail tells how to go on after a chunk.
-
-    `left` gives the seconds in which it is worth resuming a body that was cut.
+    One S3 object, gzip or plain, from a resume point on: iterate over its chunks, once.
 
     Raises ObjectMissingError, ConfigError, SourceUnavailableError or ObjectCorruptError; the last
     two after all whole lines that arrived were yielded.
     """
-    from pipeline.source.fetching import Stored, fetch  # noqa: PLC0415 - local files need no AWS library
 
-    trail = Trail() if trail is None else trail
-    stored = Stored(bucket, key)
-    if place is not None:
-        # Plain text is entered a byte early, for no range may begin at an object's end.
-        begin = max(0, place.offset - 1) if place.member is None else place.member
-        stored = Stored(bucket, key, begin, place.etag)
-    pieces = _noting_version(fetch(stored, s3=s3, left=left, sleep=sleep), stored, trail)
-    texts = _texts(pieces, f"s3://{bucket}/{key}", place, trail)
-    yield from _cut(texts, chunk_bytes, offset=place.offset if place else 0)
+    def __init__(  # noqa: PLR0913 - which object, by what, from where, until when
+        self,
+        bucket: str,
+        key: str,
+        *,
+        s3: S3Client,
+        start: ResumePoint | None = None,
+        version_id: str | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+        deadline: Deadline = _NO_LIMIT,
+    ) -> None:
+        self._bucket, self._key, self._s3 = bucket, key, s3
+        self._version_id = start.version_id if start else version_id
+        self._start, self._chunk_bytes, self._deadline = start, chunk_bytes, deadline
+        self._trail = _Trail()
 
+    def __iter__(self) -> Iterator[Chunk | LongLine]:
+        """Yield the chunks in the object's order."""
+        from pipeline.source.fetching import Download, Stored  # noqa: PLC0415 - files need no AWS
 
-def _noting_version(pieces: Iterator[bytes], stored: Stored, trail: Trail) -> Iterator[bytes]:
-    for piece in pieces:
-        trail.etag = stored.etag or ""
-        yield piece
+        stored = Stored(self._bucket, self._key, version_id=self._version_id)
+        if self._start is not None:
+            stored = replace(stored, start=_entry(self._start), etag=self._start.etag)
+        download = Download(stored, s3=self._s3, deadline=self._deadline)
+        self._trail.etag, self._trail.version_id = download.etag, download.version_id
+        texts = self._texts(download, stored.uri)
+        offset = self._start.offset if self._start else 0
+        for chunk in _cut(texts, self._chunk_bytes, offset=offset):
+            self._trail.forget(chunk.offset)
+            yield chunk
 
+    @property
+    def etag(self) -> str:
+        """Return the ETag of the version that is read; empty before the first chunk."""
+        return self._trail.etag
 
-def _texts(
-    pieces: Iterator[bytes], name: str, place: Place | None, trail: Trail
-) -> Iterator[bytes]:
-    """Yield the text from a place on, and note where members begin."""
-    if place is not None and place.member is None:
-        return _without(pieces, min(1, place.offset))
-    at = 0 if place is None else place.member_offset
-    stored = 0 if place is None else place.member or 0
+    def resume_point(self, offset: int) -> ResumePoint:
+        """Return how to go on later at the end of a chunk that was yielded."""
+        return self._trail.resume_point(offset)
 
-    def begin(position: int) -> None:
-        trail.members.append((at, stored + position))
+    def _texts(self, download: Download, uri: str) -> Iterator[bytes]:
+        """Yield the text from the resume point on, and note where its gzip members begin."""
+        if self._start is not None and self._start.member is None:
+            yield from _without(iter(download), self._start.offset - _entry(self._start))
+            return
+        start = self._start or ResumePoint(0, "", 0)
+        yield from _without(self._noted(start, gunzip(download, name=uri)), start.in_member)
 
-    def counted() -> Iterator[bytes]:
-        nonlocal at
-        for text in gunzip(pieces, name=name, begin=begin):
-            at += len(text)
+    def _noted(self, start: ResumePoint, pieces: Iterator[Piece]) -> Iterator[bytes]:
+        offset = start.member_offset
+        for text, member in pieces:
+            if member is not None:
+                self._trail.add(offset, (start.member or 0) + member)
+            offset += len(text)
             yield text
-
-    return _without(counted(), 0 if place is None else place.offset - place.member_offset)
 
 
 def _without(texts: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Leave out the first bytes of a text."""
+    """Yield a text without its first bytes."""
     for text in texts:
         if size < len(text):
             yield text[size:]
         size = max(0, size - len(text))
 
 
+def _entry(start: ResumePoint) -> int:
+    """
+    Return the stored byte to read from.
+
+    Plain text is entered a byte early, as no range may begin at an object's end.
+    """
+    return max(0, start.offset - 1) if start.member is None else start.member
+
+
+@dataclass(slots=True)
+class _Trail:
+    """The gzip members passed, as far as reading could still go on in them."""
+
+    etag: str = ""
+    version_id: str | None = None
+    members: deque[tuple[int, int]] = field(default_factory=deque)
+    """The text before each member, and its first stored byte; in their order."""
+
+    def add(self, offset: int, stored: int) -> None:
+        """Note where a member begins, once."""
+        if not self.members or self.members[-1][1] != stored:
+            self.members.append((offset, stored))
+
+    def forget(self, offset: int) -> None:
+        """Forget the members that end before an offset of the text: nobody will go on there."""
+        while len(self.members) > 1 and self.members[1][0] <= offset:
+            self.members.popleft()
+
+    def resume_point(self, offset: int) -> ResumePoint:
+        self.forget(offset)
+        before, member = self.members[0] if self.members else (0, None)
+        return ResumePoint(offset, self.etag, member, before, self.version_id)
+
+
 def read_stream(
     stream: IO[bytes], *, name: str, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[Chunk | LongLine]:
     """
-    Read a local file or stdin, gzip or plain; `name` is what messages call it.
+    Yield the chunks of a local file or stdin, gzip or plain; `name` is what messages call it.
 
-    Raises ObjectCorruptError as `read_object` does, and lets OSError out: what can not be read here
-    is for the user to mend.
+    Raises ObjectCorruptError as an ObjectReader does, and lets OSError out: what cannot be read
+    here is for the user to fix.
     """
     pieces = iter(lambda: stream.read(_PIECE_BYTES), b"")
-    yield from _cut(gunzip(pieces, name=name), chunk_bytes)
+    yield from _cut((piece.text for piece in gunzip(pieces, name=name)), chunk_bytes)
 
 
 def _cut(
@@ -154,104 +203,142 @@ def _cut(
     """
     Pack lines into chunks; an error is raised after the whole lines before it.
 
-    A chunk is as many lines as fit into `chunk_bytes`, but at least one; a long line ends it.
+    A chunk is as many lines as fit into `chunk_bytes`, at least one and at most 5,000; a long line
+    ends it.
     """
-    pack = _Pack(offset)
-    try:
-        for line in _lines(iter(texts), longest):
-            if isinstance(line, _LongLineBuilder):
-                yield from pack.close()
-                yield line.build(pack.offset)
-                pack.offset += line.size
-                continue
-            if pack.size + len(line) > chunk_bytes:
-                yield from pack.close()
-            pack.lines.append(line)
-            pack.size += len(line)
-    except PipelineError:
-        yield from pack.close()
-        raise
-    yield from pack.close()
-
-
-@dataclass(slots=True)
-class _Pack:
-    """Hold the lines of the next chunk."""
-
-    offset: int = 0
-    size: int = 0
-    lines: list[bytes] = field(default_factory=list)
-
-    def close(self) -> Iterator[Chunk]:
-        """Yield the chunk, unless it is empty, and begin the next one."""
-        if self.lines:
-            yield Chunk(self.offset, b"".join(self.lines), len(self.lines))
-        self.offset += self.size
-        self.size, self.lines = 0, []
-
-
-def _lines(texts: Iterator[bytes], longest: int) -> Iterator[bytes | _LongLineBuilder]:
-    """Yield line by line with its line end; of a long one, its digest."""
-    begun = b""
+    cutter = _Cutter(chunk_bytes, longest, offset)
     try:
         for text in texts:
-            lines, begun = _split(begun + text, longest)
-            yield from lines
-            if len(begun) > longest + 1:
-                long = _LongLineBuilder(begun)
-                rest = long.read_on(texts)
-                yield long
-                lines, begun = _split(rest, longest)
-                yield from lines
+            yield from cutter.add(text)
     except ObjectCorruptError as error:
-        error.truncated = int(begun != b"")
+        truncated = yield from cutter.break_off()
+        raise ObjectCorruptError(str(error), truncated=truncated) from error
+    except PipelineError:
+        yield from cutter.break_off()
         raise
-    if begun:
-        yield _checked(begun, longest)
+    yield from cutter.finish()
 
 
-def _split(text: bytes, longest: int) -> tuple[list[bytes | _LongLineBuilder], bytes]:
-    """Split into whole lines and the one that has begun."""
-    lines = BytesIO(text).readlines()  # breaks at b"\n" alone, unlike bytes.splitlines
-    begun = lines.pop() if lines and not lines[-1].endswith(b"\n") else b""
-    return [line if len(line) <= longest else _checked(line, longest) for line in lines], begun
+class _Cutter:
+    """
+    Cut text into chunks. It waits for so much text that a chunk or a long line is sure to begin it.
+
+    Lines are not looked at one by one: a chunk ends at the last line end within its bytes.
+    """
+
+    def __init__(self, chunk_bytes: int, longest: int, offset: int) -> None:
+        self._chunk_bytes, self._longest, self._offset = chunk_bytes, longest, offset
+        self._enough = max(chunk_bytes, longest + len(b"\r\n"))
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
+        self._long: _LongLineBuilder | None = None
+
+    def add(self, text: bytes) -> Iterator[Chunk | LongLine]:
+        """Yield what more text completes."""
+        if self._long is not None:
+            text = self._long.read_on(text)
+            if not self._long.complete:
+                return
+            yield self._end_long(self._long)
+        self._waiting.append(text)
+        self._waiting_bytes += len(text)
+        if self._waiting_bytes > self._enough:
+            yield from self._cut(b"".join(self._waiting), self._enough)
+
+    def finish(self) -> Iterator[Chunk | LongLine]:
+        """Yield what is left at a clean end: an unfinished last line counts."""
+        yield from self._cut(b"".join(self._waiting), 0)
+        if self._long is not None:
+            yield self._end_long(self._long)
+
+    def break_off(self) -> Generator[Chunk | LongLine, None, int]:
+        """Yield the whole lines that are left; return how many have begun and not ended: 0 or 1."""
+        text = b"".join(self._waiting)
+        whole = text.rfind(b"\n") + 1
+        yield from self._cut(text[:whole], 0)
+        return int(whole < len(text) or self._long is not None)
+
+    def _cut(self, text: bytes, most: int) -> Iterator[Chunk | LongLine]:
+        """Yield chunks until at most so many bytes are left, which wait for more."""
+        begin = 0
+        while len(text) - begin > most:
+            end = self._chunk_end(text, begin)
+            long = _first_long_line(text, begin, end, self._longest)
+            if long == begin:
+                builder = _LongLineBuilder()
+                begin = len(text) - len(builder.read_on(text[begin:]))
+                if not builder.complete:
+                    self._long = builder
+                    break
+                yield self._end_long(builder)
+                continue
+            end = end if long is None else long
+            yield from self._chunks(text[begin:end])
+            begin = end
+        self._waiting = [text[begin:]]
+        self._waiting_bytes = len(text) - begin
+
+    def _chunk_end(self, text: bytes, begin: int) -> int:
+        """Return where the lines end that fit into a chunk, or the first line, if it does not."""
+        if len(text) - begin <= self._chunk_bytes:
+            return len(text)
+        end = text.rfind(b"\n", begin, begin + self._chunk_bytes) + 1
+        return end or text.find(b"\n", begin + self._chunk_bytes) + 1 or len(text)
+
+    def _chunks(self, data: bytes) -> Iterator[Chunk]:
+        """Yield lines as one chunk, or as several if there are very many."""
+        many = data.count(b"\n") > _MOST_LINES
+        for part in _MANY_LINES.findall(data) if many else [data]:
+            chunk = Chunk(self._offset, part, part.count(b"\n") + (not part.endswith(b"\n")))
+            self._offset = chunk.end
+            yield chunk
+
+    def _end_long(self, builder: _LongLineBuilder) -> LongLine:
+        self._long = None
+        line = builder.build(self._offset)
+        self._offset = line.end
+        return line
 
 
-def _checked(line: bytes, longest: int) -> bytes | _LongLineBuilder:
-    return line if len(_content(line)) <= longest else _LongLineBuilder(line)
-
-
-def _content(line: bytes) -> bytes:
-    r"""Take the line end off, ``\n`` or ``\r\n``."""
-    return line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line
+def _first_long_line(text: bytes, begin: int, end: int, longest: int) -> int | None:
+    """Return where the first line begins that is too long; None if there is none."""
+    while end - begin > longest:
+        newline = text.rfind(b"\n", begin, begin + longest + 1)
+        if newline < 0 and text[begin + longest : begin + longest + 2] == b"\r\n":
+            newline = begin + longest + 1
+        if newline < 0:
+            return begin
+        begin = newline + 1
+    return None
 
 
 class _LongLineBuilder:
     """Digest a line that comes in parts. Its last two bytes are held back: they may be its end."""
 
-    def __init__(self, beginning: bytes) -> None:
-        self.size = 0
+    def __init__(self) -> None:
+        self.complete = False
+        self._size = 0
         self._head = b""
         self._length = 0
         self._digest = hashlib.sha256()
         self._held = b""
-        self._add(beginning)
 
-    def read_on(self, texts: Iterator[bytes]) -> bytes:
-        """Add what follows up to the line's end, and give what is left of the last text."""
-        for text in texts:
-            end = text.find(b"\n") + 1
-            self._add(text[:end] if end else text)
-            if end:
-                return text[end:]
-        return b""
+    def read_on(self, text: bytes) -> bytes:
+        """Add what follows up to the line's end; return what comes after it."""
+        end = text.find(b"\n") + 1
+        self.complete = end > 0
+        self._add(text[:end] if end else text)
+        return text[end:] if end else b""
 
     def build(self, offset: int) -> LongLine:
+        """Return the line, which begins at an offset of the object's text."""
         self._absorb(_content(self._held))
-        return LongLine(offset, self._head, self._length, self._digest.digest())
+        return LongLine(
+            offset, offset + self._size, self._head, self._length, self._digest.digest()
+        )
 
     def _add(self, part: bytes) -> None:
-        self.size += len(part)
+        self._size += len(part)
         self._absorb((self._held + part)[:-2])
         self._held = (self._held + part)[-2:]
 
@@ -259,3 +346,8 @@ class _LongLineBuilder:
         self._head += data[: HEAD_BYTES - len(self._head)]
         self._length += len(data)
         self._digest.update(data)
+
+
+def _content(line: bytes) -> bytes:
+    r"""Take the line end off, ``\n`` or ``\r\n``."""
+    return line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line

@@ -5,87 +5,81 @@ A dead letter has the id of its line, so a line that is rejected again is the sa
 is `rejected` only once Elasticsearch has acknowledged it.
 """
 
-import base64
-from datetime import UTC, datetime
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-import orjson
-
-from pipeline.alb.document import Context, nest
+from pipeline.alb.document import Context
+from pipeline.deadline import Deadline
 from pipeline.errors import ClusterRefusedError
-from pipeline.sink.bulk import Deadline, Replies, send_items
-from pipeline.sink.encoding import Batch, Reject, create_item
+from pipeline.sink.bulk import Replies, send
+from pipeline.sink.encoding import Action, Batch, Reject, create_action
+from pipeline.sink.letters import full_letter, minimal_letter
+from pipeline.sink.refusals import Refused
 from pipeline.sink.store import Store
-from pipeline.version import VERSION
 
-_MESSAGE = 500
+BODY_BYTES = 2_000_000
 
 
-def rejects_of(batch: Batch, replies: Replies) -> list[Reject]:
-    """Give all rejects of a batch: lines that did not parse, documents that were refused."""
-    refused = [
-        Reject(batch.ids[at], why.type, why.reason, batch.lines[at], batch.offsets[at])
-        for at, why in replies.refused.items()
-    ]
+def rejects_of(batch: Batch, replies: Replies, context: Context) -> list[Reject]:
+    """Return all rejects of a batch: lines that did not parse, documents that were refused."""
+    quoting = context.privacy.rejected_lines
+    refused = [_refused(batch.actions[at], why, quoting) for at, why in replies.refused.items()]
     return batch.rejects + refused
 
 
+def _refused(action: Action, why: Refused, quoting: bool) -> Reject:  # noqa: FBT001
+    """Return the reject of a refused document; the reason quotes values of it."""
+    message = why.reason if quoting else "Elasticsearch refuses the document for what it holds"
+    return Reject(action.id, why.type, message, action.line, action.offset)
+
+
 def write_dead_letters(
-    rejects: list[Reject], *, context: Context, store: Store, deadline: Deadline
+    rejects: Sequence[Reject],
+    *,
+    context: Context,
+    store: Store,
+    deadline: Deadline,
+    body_bytes: int = BODY_BYTES,
 ) -> int:
     """
-    Write the dead letters of rejects and give how many were acknowledged: all, or it raises.
+    Write the dead letters of rejects; return how many were acknowledged: all, or it raises.
 
-    One that Elasticsearch refuses is written again without the raw line, which S3 still holds at
-    the letter's offset.
+    They go out in bodies of about `body_bytes`. One that Elasticsearch refuses is written again
+    without the raw line, which S3 still holds at the letter's offset.
     """
+    return sum(
+        _write_body(letters, context, store, deadline)
+        for letters in _bodies(rejects, context, store.dead_letters, body_bytes)
+    )
+
+
+def _bodies(
+    rejects: Sequence[Reject], context: Context, index: str, body_bytes: int
+) -> Iterator[list[tuple[Reject, Action]]]:
+    """Yield rejects with their letters, as many as make one body."""
+    body: list[tuple[Reject, Action]] = []
+    size = 0
+    for reject in rejects:
+        letter = create_action(reject.id, index, full_letter(reject, context))
+        if body and size + len(letter.text) > body_bytes:
+            yield body
+            body, size = [], 0
+        body.append((reject, letter))
+        size += len(letter.text)
+    if body:
+        yield body
+
+
+def _write_body(
+    letters: list[tuple[Reject, Action]], context: Context, store: Store, deadline: Deadline
+) -> int:
     index = store.dead_letters
-    full = [create_item(index, each.id, _full(each, context)) for each in rejects]
-    replies = send_items([each.id for each in rejects], full, es=store.es, deadline=deadline)
-    refused = [rejects[at] for at in replies.refused]
-    minimal = [create_item(index, each.id, _minimal(each, context)) for each in refused]
-    again = send_items([each.id for each in refused], minimal, es=store.es, deadline=deadline)
+    replies = send([letter for _, letter in letters], es=store.es, deadline=deadline)
+    refused = [letters[at][0] for at in replies.refused]
+    minimal = [create_action(each.id, index, minimal_letter(each, context)) for each in refused]
+    again = send(minimal, es=store.es, deadline=deadline)
     for why in again.refused.values():
         raise ClusterRefusedError(
             f"Elasticsearch refuses dead letters for what they hold ({why.type}: {why.reason}): "
-            f"the mapping of {index} is not ours; delete it and run `alb-logs setup`"
+            f"the mapping of {index} is not ours; delete its indices and run `alb-logs setup`"
         )
     return sum(each.created + each.duplicates for each in (replies, again))
-
-
-def describe(reject: Reject, context: Context) -> dict[str, Any]:
-    """Give all that is known of a reject, as a nested document; the raw line is in it."""
-    return nest(_facts(reject, context) | _original(reject))
-
-
-def _full(reject: Reject, context: Context) -> bytes:
-    return orjson.dumps({"@timestamp": _now(), **describe(reject, context)})
-
-
-def _minimal(reject: Reject, context: Context) -> bytes:
-    facts = _facts(reject, context) | {"error.message": reject.message[:_MESSAGE]}
-    return orjson.dumps(nest({"@timestamp": _now(), **facts}))
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _facts(reject: Reject, context: Context) -> dict[str, Any]:
-    facts = {
-        "error.type": reject.reason,
-        "error.message": reject.message,
-        "aws.s3.bucket.name": context.bucket,
-        "aws.s3.object.key": context.key,
-        "log.offset": reject.offset,
-        "log.length": reject.length,
-        "labels.pipeline_version": VERSION,
-    }
-    return {name: value for name, value in facts.items() if value is not None}
-
-
-def _original(reject: Reject) -> dict[str, str]:
-    try:
-        return {"event.original": reject.line.decode("utf-8")}
-    except UnicodeDecodeError:
-        return {"event.original_base64": base64.b64encode(reject.line).decode()}

@@ -1,9 +1,11 @@
 """
-Say whose fault it is when Elasticsearch refuses, and how to mend it.
+Say whose fault it is when Elasticsearch refuses, and how to fix it.
 
-A document is at fault only where `error.type` says so, from a closed list: then it becomes a dead
-letter. Anything else is the cluster's or its operator's fault: the object fails with a sentence
-that names the fix, nothing is dead-lettered, and the object comes again.
+A document is at fault only where `error.type` is in a closed list: then it becomes a dead letter.
+Anything else is the fault of the cluster or its operator: the object fails with a sentence that
+names the fix, nothing is dead-lettered, and the object comes again.
+
+https://www.elastic.co/guide/en/elasticsearch/reference/8.19/docs-bulk.html
 """
 
 import re
@@ -21,7 +23,7 @@ RETRIED = {429, 500, 502, 503, 504}
 """Statuses, of a request or of one document, that are worth another try."""
 
 _FORBIDDEN = {401, 403}
-_UNKNOWN_PLACE = {404, 405, 501}
+_UNKNOWN_PATH = {404, 405, 501}
 _FULL_DISK = "read-only-allow-delete"
 _INDEX_NAMED = re.compile(r"index \[([^\]]+)\]")
 _OWN_FAULT = {
@@ -33,31 +35,31 @@ _OWN_FAULT = {
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """Elasticsearch's reply to a document that it refuses for what the document holds."""
+    """Elasticsearch's reply to a document that it refuses because of its content."""
 
     type: str
     reason: str
 
 
 def passes(create: dict[str, Any]) -> bool:
-    """Tell whether a document's refusal may pass by itself; that of a full disk (429) does not."""
+    """Return whether a document's refusal may pass by itself; for a full disk (429) it does not."""
     return create["status"] in RETRIED and _FULL_DISK not in (create["error"]["reason"] or "")
 
 
 def own_fault(create: dict[str, Any]) -> Refused:
-    """Give why the document itself is at fault; raise where the cluster or its operator is."""
+    """Return why the document is at fault; raise an error where the cluster or its operator is."""
     error = create["error"]
     type_, reason = error["type"], error.get("reason") or ""
     immense = type_ == "illegal_argument_exception" and "immense term" in reason
     if type_ in _OWN_FAULT or immense:
         caused = (error.get("caused_by") or {}).get("reason")
         return Refused(type_, f"{reason}: {caused}" if caused else reason)
-    raise _cluster_fault(create["status"], type_, reason, create["_index"])
+    raise _cluster_fault(create["status"], type_, reason, error.get("index") or _index_in(reason))
 
 
 @contextmanager
 def elasticsearch_errors() -> Iterator[None]:
-    """Turn every error of elasticsearch-py into ours, for calls that are made only once."""
+    """Turn every error of elasticsearch-py into ours, for requests that are not retried."""
     try:
         yield
     except ApiError as error:
@@ -66,18 +68,18 @@ def elasticsearch_errors() -> Iterator[None]:
         raise refusal(error) from error
     except TransportError as error:
         raise untrusted(error) or SinkUnavailableError(
-            f"Elasticsearch does not answer: {in_words(error)}. See whether it is up, and whether "
+            f"Elasticsearch does not answer: {in_words(error)}. Check that it is up, and that "
             "ALB_LOGS_ES_URL is right and can be reached from here"
         ) from error
 
 
 def in_words(cause: Exception | str) -> str:
-    """Give a cause as people read it: elasticsearch-py says of a lost connection only that."""
+    """Return a cause in words; str() of a TransportError says only that the connection failed."""
     return cause.message if isinstance(cause, TransportError) else str(cause)
 
 
 def refusal(error: ApiError) -> ConfigError | ClusterRefusedError:
-    """Give our error for a whole request that Elasticsearch refused."""
+    """Return our error for a whole request that Elasticsearch refused."""
     if isinstance(error, UnsupportedProductError) or is_foreign(error):
         return ConfigError("ALB_LOGS_ES_URL leads to something that is not Elasticsearch 8")
     body = error.body if isinstance(error.body, dict) else {}
@@ -85,19 +87,22 @@ def refusal(error: ApiError) -> ConfigError | ClusterRefusedError:
     if not isinstance(details, dict):
         details = {"reason": str(details or error.body)}
     reason = details.get("reason") or ""
+    return _cluster_fault(error.meta.status, details.get("type", ""), reason, _index_in(reason))
+
+
+def _index_in(reason: str) -> str:
+    """Return the index that a reason names."""
     index = _INDEX_NAMED.search(reason)
-    return _cluster_fault(
-        error.meta.status, details.get("type", ""), reason, index[1] if index else "INDEX"
-    )
+    return index[1] if index else "INDEX"
 
 
 def is_foreign(error: ApiError) -> bool:
-    """Tell whether something answered that knows no such place and is not Elasticsearch."""
-    return error.meta.status in _UNKNOWN_PLACE and "x-elastic-product" not in error.meta.headers
+    """Return whether something other than Elasticsearch says that it has no such path."""
+    return error.meta.status in _UNKNOWN_PATH and "x-elastic-product" not in error.meta.headers
 
 
 def untrusted(error: TransportError) -> ConfigError | None:
-    """Give our error where no connection can be made until someone mends it; else None."""
+    """Return our error where no connection is possible until someone fixes it; else None."""
     said = _OPENSSL.sub("", error.message)
     if not isinstance(error, TlsError) or _BROKEN_OFF.search(said):
         return None
@@ -106,33 +111,34 @@ def untrusted(error: TransportError) -> ConfigError | None:
 
 
 _OPENSSL = re.compile(r"^\[SSL[^]]*\] (certificate verify failed: )?|\.? \(_ssl\.c:[0-9]+\)$")
-"""What OpenSSL and Python put around a cause."""
+"""What OpenSSL and Python write around a cause."""
 
 _BROKEN_OFF = re.compile("EOF occurred|timed out")
-"""How a connection ends that may be better next time."""
+"""The words for a connection that may succeed next time."""
 
 _NO_TLS = (
     "ALB_LOGS_ES_URL says https, but no TLS is spoken there ({said}): write http, or turn TLS on "
     "in Elasticsearch"
 )
 _NO_CERTIFICATE = (
-    "ALB_LOGS_ES_CA_CERT names a file without a certificate in PEM form: give the file of the "
+    "ALB_LOGS_ES_CA_CERT names a file without a certificate in PEM form: name the file of the "
     "authority that signed Elasticsearch's certificate, which begins with -----BEGIN CERTIFICATE"
 )
 _NO_CONNECTION = (
-    "ALB_LOGS_ES_URL says https, but no TLS connection can be made ({said}): see which versions "
-    "of TLS are taken there, and what stands before Elasticsearch"
+    "ALB_LOGS_ES_URL says https, but no TLS connection can be made ({said}): check which versions "
+    "of TLS are accepted there, and what is in front of Elasticsearch"
 )
 _EXPIRED = (
-    "Renew it, or, where it is the authority's that has expired, put its new one into the file of "
+    "Renew it, or, if it is the authority's that has expired, put the new one into the file of "
     "ALB_LOGS_ES_CA_CERT"
 )
 _NOT_YET = (
-    "See that the clock of this machine is right, and that ALB_LOGS_ES_CA_CERT is in force already"
+    "Check that the clock of this machine is right, and that the certificate of "
+    "ALB_LOGS_ES_CA_CERT is valid already"
 )
 _ANOTHER_NAME = (
-    "Write into ALB_LOGS_ES_URL a name or address that the certificate holds, or have it issued "
-    "for this one too"
+    "Set ALB_LOGS_ES_URL to a name or address that the certificate contains, or have it issued for "
+    "this one too"
 )
 _UNKNOWN = "Set ALB_LOGS_ES_CA_CERT to the file of the authority that signed it"
 _UNTRUSTED = "Elasticsearch's certificate is not trusted: {said}. "
@@ -149,7 +155,7 @@ _TLS = (
     ("verify failed", _UNTRUSTED + _UNKNOWN),
     ("", _NO_CONNECTION),
 )
-"""Sentences for what TLS does not let come about: the first whose part is in the cause."""
+"""Sentences for what prevents a TLS connection: the first whose part is in the cause."""
 
 
 def _cluster_fault(
@@ -162,25 +168,25 @@ def _cluster_fault(
 
 
 def _permission(status: int, reason: str) -> str:
-    if status == 401:  # noqa: PLR2004  the one that names itself
+    if status == 401:  # noqa: PLR2004  Unauthorized
         return (
             "Check ALB_LOGS_ES_API_KEY, or ALB_LOGS_ES_USERNAME and ALB_LOGS_ES_PASSWORD, or the "
             "parameter or secret that holds the key"
         )
     if "[indices:admin/auto_create]" in reason:
-        return "The index is gone: run `alb-logs setup`, which makes it anew"
+        return "The index is gone: run `alb-logs setup`, which creates it again"
     return (
         "Grant create_doc, create_index and view_index_metadata on the log indices, create_doc "
         "and view_index_metadata on the dead letters to the user of ALB_LOGS_ES_USERNAME or the "
-        "key of ALB_LOGS_ES_API_KEY: `alb-logs setup --print-role ingest` prints this role; who "
-        "runs `alb-logs setup` needs manage_index_templates, manage_ilm, manage_pipeline and the "
-        "rest of `--print-role setup`"
+        "key of ALB_LOGS_ES_API_KEY: `alb-logs setup --print-role ingest` prints this role; for "
+        "`alb-logs setup` itself, grant manage_index_templates, manage_ilm, manage_pipeline and "
+        "the rest of `--print-role setup`"
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Fix:
-    """What mends a refusal of this type, where its reason holds this part."""
+    """What fixes a refusal of this type whose reason contains this part."""
 
     type: str
     part: str
@@ -222,8 +228,13 @@ _FIXES = (
     ),
     _Fix(
         "index_not_found_exception",
+        "-dead-letter-*] forbids index auto creation",
+        "The dead letters are gone: run `alb-logs setup`, which creates their index again",
+    ),
+    _Fix(
+        "index_not_found_exception",
         "",
-        "The index is gone and the cluster may not make it anew: allow our indices in "
+        "The index is gone and the cluster may not create it again: allow our indices in "
         "action.auto_create_index, then run `alb-logs setup`",
     ),
 )
@@ -233,4 +244,4 @@ def _fix(type_: str, reason: str, index: str) -> str:
     for known in _FIXES:
         if type_ == known.type and known.part in reason:
             return known.fix.format(index=index)
-    return "The documents are not at fault; mend the cluster and the object will be tried again"
+    return "The documents are not at fault; fix the cluster and the object will be tried again"

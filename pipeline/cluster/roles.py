@@ -1,10 +1,10 @@
 """
-Give the roles that Elasticsearch should know: the least that each user of the cluster needs.
+Build the roles for Elasticsearch: the least that each user of the cluster needs.
 
-Who ingests adds documents and reads none; who operates also reads, and removes dead letters; who
-sets up neither reads nor writes a document. `docs/security.md` says what each privilege is for. A
-body is as the security API takes it, for a role or within an API key:
-elastic.co/guide/en/elasticsearch/reference/8.19/security-api-put-role.html
+*ingest* adds documents and reads none; *operate* also reads, and removes dead letters; *setup*
+neither reads nor writes a document. `docs/security.md` says what each privilege is for. A body has
+the form that the security API takes, for a role or within an API key:
+https://www.elastic.co/guide/en/elasticsearch/reference/8.19/security-api-put-role.html
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from pipeline.alb.fields import Kind
 
 
 class Role(StrEnum):
-    """Who works with the cluster."""
+    """What a user of the cluster does with it."""
 
     INGEST = "ingest"
     OPERATE = "operate"
@@ -42,16 +42,25 @@ _PRIVILEGES = {
     ),
     Role.SETUP: _Privileges(
         cluster=("manage_ilm", "manage_index_templates", "manage_pipeline", "monitor"),
-        # The lifecycle deletes indices by the privileges of who wrote its policy.
+        # The lifecycle deletes indices with the privileges of the user who wrote its policy.
         logs=("delete_index", "monitor"),
-        # An action of its own, for the privilege that holds it could delete the dead letters.
-        letters=("create_index", "indices:admin/mapping/put", "view_index_metadata"),
+        # Single actions, because the privilege that includes them could also close the indices and
+        # change their settings. The lifecycle rolls over, and deletes what is old.
+        letters=(
+            "create_index",
+            "delete_index",
+            "indices:admin/aliases",
+            "indices:admin/mapping/put",
+            "indices:admin/rollover",
+            "monitor",
+            "view_index_metadata",
+        ),
     ),
 }
 
 
 def role_body(role: Role, prefix: str) -> dict[str, Any]:
-    """Give a role for the indices that begin so, as JSON."""
+    """Return the body of a role for the indices of this prefix."""
     privileges = _PRIVILEGES[role]
     return {
         "cluster": list(privileges.cluster),
@@ -60,6 +69,12 @@ def role_body(role: Role, prefix: str) -> dict[str, Any]:
                 "names": [f"{prefix}-{kind}-*" for kind in Kind],
                 "privileges": list(privileges.logs),
             },
-            {"names": [f"{prefix}-dead-letter"], "privileges": list(privileges.letters)},
+            {"names": _letters(role, prefix), "privileges": list(privileges.letters)},
         ],
     }
+
+
+def _letters(role: Role, prefix: str) -> list[str]:
+    """Return the names of the dead letters: ingestion knows only the alias."""
+    alias = f"{prefix}-dead-letter"
+    return [alias] if role is Role.INGEST else [alias, f"{alias}-*"]

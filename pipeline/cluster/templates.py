@@ -1,10 +1,12 @@
 """
 Prepare a cluster for ALB logs: what `alb-logs setup` does.
 
-It installs what stands in `index_templates/`: index templates built of component templates,
-the lifecycle policy and the enrich pipeline where the cluster knows such things, and the
-dead-letter index, whose mapping also tells ingestion how indices are cut. Everything is compared
-by a digest kept in `_meta`, so running it again changes nothing.
+It installs the files of `index_templates/`: index templates built from component templates, the
+lifecycle policies and the enrich pipeline where the cluster supports them, and the first index
+behind the alias of the dead letters, whose mapping also tells ingestion the period of an index.
+Everything is compared by a digest kept in `_meta`, so running it again changes nothing.
+
+https://www.elastic.co/guide/en/elasticsearch/reference/8.19/index-templates.html
 """
 
 import hashlib
@@ -18,30 +20,44 @@ from elasticsearch import ApiError, BadRequestError, Elasticsearch, NotFoundErro
 
 from pipeline.alb.document import Period
 from pipeline.alb.fields import Kind
-from pipeline.errors import ClusterRefusedError, ConfigError
+from pipeline.cluster.mapping import without_constants
+from pipeline.deadline import Deadline
+from pipeline.errors import ConfigError
 from pipeline.shipped import shipped
 from pipeline.sink.refusals import elasticsearch_errors
-from pipeline.sink.store import JSON, SCHEMA, index_meta
+from pipeline.sink.requests import JSON
+from pipeline.sink.store import SCHEMA, letters_meta
 
 RETENTION_DAYS = 90
-"""Days after an event that its index is deleted, unless setup is told otherwise."""
+"""Days after an event that its index is deleted, unless `setup` was given another number."""
+
+LETTER_RETENTION_DAYS = 30
+"""Days that a dead letter is kept at least, unless `setup` was given another number."""
+
+_LETTERS = "dead-letter"
+_FIRST = "-000001"
+"""What the lifecycle counts up at the end of the name of an index behind the alias."""
+
+_ROLLOVER_DAYS = 7
 
 _SHIPPED_PREFIX = "alb-logs"
+_SECONDS = 10.0  # to find out what the cluster has
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How the cluster's indices are cut. `shards` and `replicas` are per index."""
+    """How the log is divided into indices; `shards` and `replicas` are per index."""
 
     prefix: str = _SHIPPED_PREFIX
     period: Period = Period.DAY
     shards: int = 1
     replicas: int = 1
     retention_days: int = RETENTION_DAYS
+    letter_retention_days: int = LETTER_RETENTION_DAYS
 
 
 class Change(StrEnum):
-    """What installing a part changes."""
+    """What installing a part would change."""
 
     CREATE = "create"
     UPDATE = "update"
@@ -60,22 +76,36 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What `setup` would do, in order, and what this cluster lacks, each with what follows."""
+    """What `setup` would do, in order, and what this cluster lacks, with the consequences."""
 
     parts: tuple[Part, ...]
     lacks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    """What the user should know about what is there already."""
 
 
 def plan_setup(es: Elasticsearch, wanted: Layout, *, force: bool = False) -> Plan:
-    """Compare what is wanted with what the cluster has; changes nothing."""
+    """Compare what is wanted with what the cluster has; change nothing."""
     with elasticsearch_errors():
+        _refuse_index_as_letters(es, wanted)
         _refuse_other_period(es, wanted, force=force)
         lacks = tuple(_lacking(es))
         parts = tuple(
             Part(part.what, part.path, part.body, _change(es, part))
             for part in all_parts(wanted, lacks)
         )
-    return Plan(parts, tuple(_CONSEQUENCES[lack] for lack in lacks))
+        notes = tuple(_notes(es, wanted))
+    return Plan(parts, tuple(_CONSEQUENCES[lack] for lack in lacks), notes)
+
+
+def _notes(es: Elasticsearch, wanted: Layout) -> Iterator[str]:
+    template = _installed(es, f"/_index_template/{wanted.prefix}-{Kind.ACCESS}") or {}
+    schema = template.get("_meta", {}).get("alb_logs", {}).get("schema", SCHEMA)
+    if schema != SCHEMA:
+        yield (
+            f"Indices made with schema {schema} keep their mapping and stay readable and writable, "
+            f"also that of a {wanted.period} under way; each new one gets schema {SCHEMA}"
+        )
 
 
 def apply_setup(es: Elasticsearch, plan: Plan) -> None:
@@ -84,23 +114,21 @@ def apply_setup(es: Elasticsearch, plan: Plan) -> None:
         for part in plan.parts:
             if part.change is Change.UNCHANGED:
                 continue
-            # The dead-letter index is the one part whose mapping can be updated only in place.
-            path = part.path
+            # The dead letters have indices already: only their mapping can be updated, in place.
             if part.what == "index" and part.change is Change.UPDATE:
                 es.perform_request(
-                    "PUT", f"{path}/_mapping", headers=JSON, body=part.body["mappings"]
+                    "PUT", f"{_alias(part)}/_mapping", headers=JSON, body=part.body["mappings"]
                 )
             else:
-                es.perform_request("PUT", path, headers=JSON, body=part.body)
+                es.perform_request("PUT", part.path, headers=JSON, body=part.body)
 
 
 def all_parts(wanted: Layout, lacks: tuple[str, ...] = ()) -> Iterator[Part]:
-    """Give every part in the order of installation: what is named comes before what names it."""
+    """Yield every part in the order of installation: a part comes before those that refer to it."""
     prefix = wanted.prefix
     if "lifecycle" not in lacks:
-        yield _part(
-            "lifecycle policy", f"/_ilm/policy/{prefix}", _lifecycle(wanted), within="policy"
-        )
+        for path, policy in _lifecycles(wanted):
+            yield _part("lifecycle policy", path, policy, within="policy")
     if "enrichment" not in lacks:
         yield _part(
             "ingest pipeline", f"/_ingest/pipeline/{prefix}-enrich", _load("enrich", prefix)
@@ -108,8 +136,8 @@ def all_parts(wanted: Layout, lacks: tuple[str, ...] = ()) -> Iterator[Part]:
     yield _part(
         "component template", f"/_component_template/{prefix}-settings", _settings(wanted, lacks)
     )
-    for name in (*Kind, "dead-letter"):
-        mappings = _mappings(name, wanted)
+    for name in (*Kind, _LETTERS):
+        mappings = _mappings(name, wanted, lacks)
         yield _part(
             "component template", f"/_component_template/{prefix}-mappings-{name}", mappings
         )
@@ -118,8 +146,11 @@ def all_parts(wanted: Layout, lacks: tuple[str, ...] = ()) -> Iterator[Part]:
         )
     yield Part(
         "index",
-        f"/{prefix}-dead-letter",
-        {"mappings": _with_digest(_mappings("dead-letter", wanted)["template"]["mappings"])},
+        f"/{prefix}-{_LETTERS}{_FIRST}",
+        {
+            "aliases": {f"{prefix}-{_LETTERS}": {"is_write_index": True}},
+            "mappings": _mappings(_LETTERS, wanted, lacks)["template"]["mappings"],
+        },
     )
 
 
@@ -129,7 +160,7 @@ def _part(what: str, path: str, body: dict[str, Any], *, within: str | None = No
 
 
 def _with_digest(body: dict[str, Any]) -> dict[str, Any]:
-    """Mark a body with its own digest, by which it is known again."""
+    """Mark a body with its own digest, by which a later run recognizes it."""
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
     meta = body.get("_meta", {})
     ours = {**meta.get("alb_logs", {"schema": SCHEMA}), "digest": digest}
@@ -142,10 +173,17 @@ def _load(name: str, prefix: str) -> dict[str, Any]:
     return loaded
 
 
-def _lifecycle(wanted: Layout) -> dict[str, Any]:
-    body = _load("lifecycle", wanted.prefix)
-    body["policy"]["phases"]["delete"]["min_age"] = f"{wanted.retention_days}d"
-    return body
+def _lifecycles(wanted: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the policies of the logs and of the dead letters, each with its path."""
+    logs = _load("lifecycle", wanted.prefix)
+    logs["policy"]["phases"]["delete"]["min_age"] = f"{wanted.retention_days}d"
+    yield f"/_ilm/policy/{wanted.prefix}", logs
+    days = wanted.letter_retention_days
+    letters = _load(f"lifecycle-{_LETTERS}", wanted.prefix)
+    phases = letters["policy"]["phases"]
+    phases["hot"]["actions"]["rollover"]["max_age"] = f"{min(days, _ROLLOVER_DAYS)}d"
+    phases["delete"]["min_age"] = f"{days}d"
+    yield f"/_ilm/policy/{wanted.prefix}-{_LETTERS}", letters
 
 
 def _settings(wanted: Layout, lacks: tuple[str, ...]) -> dict[str, Any]:
@@ -158,10 +196,15 @@ def _settings(wanted: Layout, lacks: tuple[str, ...]) -> dict[str, Any]:
     return body
 
 
-def _mappings(name: str, wanted: Layout) -> dict[str, Any]:
+def _mappings(name: str, wanted: Layout, lacks: tuple[str, ...]) -> dict[str, Any]:
     body = _load(f"mappings-{name}", wanted.prefix)
     meta = {"schema": SCHEMA, "period": wanted.period.value}
-    body["template"]["mappings"]["_meta"] = {"alb_logs": meta}
+    mappings = body["template"]["mappings"]
+    if "constants" in lacks:
+        mappings = without_constants(mappings)
+    marked = {**mappings, "_meta": {"alb_logs": meta}}
+    # What the lifecycle makes of the template must be recognized like what `setup` made.
+    body["template"]["mappings"] = _with_digest(marked) if name == _LETTERS else marked
     return body
 
 
@@ -170,8 +213,10 @@ def _template(name: str, wanted: Layout, lacks: tuple[str, ...]) -> dict[str, An
     index = body.get("template", {}).get("settings", {}).get("index", {})
     if "enrichment" in lacks:
         index.pop("default_pipeline", None)
-    if name == "dead-letter":
+    if name == _LETTERS:
         index["number_of_replicas"] = wanted.replicas
+    if "lifecycle" in lacks:
+        index.pop("lifecycle", None)
     meta = {"schema": SCHEMA, "period": wanted.period.value, "shards": wanted.shards}
     return {**body, "_meta": {"alb_logs": {**meta, "replicas": wanted.replicas}}}
 
@@ -179,14 +224,19 @@ def _template(name: str, wanted: Layout, lacks: tuple[str, ...]) -> dict[str, An
 # --- what the cluster has and lacks --------------------------------------------------------------
 
 _CONSEQUENCES = {
-    "lifecycle": "no index lifecycle management: nothing deletes old indices; delete them yourself",
-    "enrichment": "no geoip, user_agent or rename processor: documents have no place, network and "
-    "browser fields",
+    "lifecycle": "no index lifecycle management: nothing deletes old indices and dead letters; "
+    "delete them yourself",
+    "enrichment": "no geoip, user_agent or rename processor: documents have no location, network "
+    "and browser fields",
+    "constants": "no constant_keyword type: fields that are the same on every document "
+    "(event.dataset, event.kind, …) do not exist",
 }
 
 
+_PROBE_PRIORITY = 499  # ours have 501, and no two of the same may match the same name
+
 _NO_SUCH_API = {400, 405, 410}
-"""How a distribution answers for an API that it has not."""
+"""The statuses by which a distribution says that it does not have an API."""
 
 
 def _lacking(es: Elasticsearch) -> Iterator[str]:
@@ -194,6 +244,8 @@ def _lacking(es: Elasticsearch) -> Iterator[str]:
         yield "lifecycle"
     if not _knows_processors(es):
         yield "enrichment"
+    if not _knows_constants(es):
+        yield "constants"
 
 
 def _knows_lifecycle(es: Elasticsearch) -> bool:
@@ -215,22 +267,48 @@ def _knows_processors(es: Elasticsearch) -> bool:
     return True
 
 
+def _knows_constants(es: Elasticsearch) -> bool:
+    leaf = {"type": "constant_keyword", "value": "x"}
+    probe = {
+        "index_patterns": [f"{_SHIPPED_PREFIX}-probe-*"],
+        "priority": _PROBE_PRIORITY,
+        "template": {"mappings": {"properties": {"probe": leaf}}},
+    }
+    try:
+        es.perform_request("POST", "/_index_template/_simulate", headers=JSON, body=probe)
+    except BadRequestError:
+        return False
+    return True
+
+
+def _refuse_index_as_letters(es: Elasticsearch, wanted: Layout) -> None:
+    name = f"{wanted.prefix}-{_LETTERS}"
+    if name in _get(es, f"/{name}"):
+        raise ConfigError(
+            f"{name} is an index, from which no old dead letter can be deleted; it must be an "
+            f"alias of several. Copy it if you need it (POST _reindex), delete it, and run "
+            "`alb-logs setup` again, which creates the alias"
+        )
+
+
 def _refuse_other_period(es: Elasticsearch, wanted: Layout, *, force: bool) -> None:
-    meta = index_meta(es, f"{wanted.prefix}-dead-letter") or {}
+    deadline = Deadline().within(_SECONDS)
+    meta = letters_meta(es, wanted.prefix, deadline) or {}
     recorded = meta.get("period", wanted.period)
     if recorded != wanted.period and not force:
         raise ConfigError(
-            f"this cluster's indices are cut by {recorded}; cutting them by {wanted.period} would "
-            "index lines that are sent again a second time. Leave --period out, or add --force if "
-            "no log object will ever be sent again"
+            f"an index of this cluster covers a {recorded}; if it covered a {wanted.period}, lines "
+            "that are sent again would be indexed twice. Leave --period out, or add --force if no "
+            "log object will ever be sent again"
         )
 
 
 def recorded_layout(es: Elasticsearch, prefix: str) -> Layout | None:
-    """Give the layout that an earlier `setup` recorded; None where there was none."""
+    """Return the layout that an earlier `setup` recorded; None where there was none."""
     with elasticsearch_errors():
         template = _installed(es, f"/_index_template/{prefix}-{Kind.ACCESS}")
         policy = _installed_or_none(es, f"/_ilm/policy/{prefix}")
+        letter_policy = _installed_or_none(es, f"/_ilm/policy/{prefix}-{_LETTERS}")
     if template is None:
         return None
     meta = template.get("_meta", {}).get("alb_logs", {})
@@ -239,25 +317,32 @@ def recorded_layout(es: Elasticsearch, prefix: str) -> Layout | None:
         period=Period(meta.get("period", Period.DAY)),
         shards=meta.get("shards", 1),
         replicas=meta.get("replicas", 1),
-        retention_days=_days(policy or {}),
+        retention_days=_days(policy) or RETENTION_DAYS,
+        letter_retention_days=_days(letter_policy) or LETTER_RETENTION_DAYS,
     )
 
 
-def _days(policy: dict[str, Any]) -> int:
-    """Give the age at which a policy deletes, where it is in days as ours are."""
-    days = policy.get("phases", {}).get("delete", {}).get("min_age", "").removesuffix("d")
-    return int(days) if days.isdigit() else RETENTION_DAYS
+def _days(policy: dict[str, Any] | None) -> int | None:
+    """Return the age at which a policy deletes, if it is in days, as ours are."""
+    phases = (policy or {}).get("phases", {})
+    days = phases.get("delete", {}).get("min_age", "").removesuffix("d")
+    return int(days) if days.isdigit() else None
 
 
 def _change(es: Elasticsearch, part: Part) -> Change:
-    installed = _installed(es, part.path)
+    installed = _installed(es, _alias(part) if part.what == "index" else part.path)
     if installed is None:
         return Change.CREATE
     wanted = _digest(part.body.get("policy") or part.body.get("mappings") or part.body)
     return Change.UNCHANGED if _digest(installed) == wanted else Change.UPDATE
 
 
-def _digest(body: dict[str, Any]) -> Any:  # noqa: ANN401  JSON as it comes
+def _alias(part: Part) -> str:
+    """Return the path of the alias before the indices of the dead letters."""
+    return part.path.removesuffix(_FIRST)
+
+
+def _digest(body: dict[str, Any]) -> Any:  # noqa: ANN401  any JSON
     return body.get("_meta", {}).get("alb_logs", {}).get("digest")
 
 
@@ -265,35 +350,29 @@ def _installed_or_none(es: Elasticsearch, path: str) -> dict[str, Any] | None:
     try:
         return _installed(es, path)
     except ApiError as error:
-        # Any other error is no absence: a policy taken for missing would be set back to 90 days.
+        # No other error means absence: a policy taken for missing would go back to 90 days.
         if error.meta.status in _NO_SUCH_API:
             return None
         raise
 
 
 def _installed(es: Elasticsearch, path: str) -> dict[str, Any] | None:
-    """Give what stands at a path of the API, whose answers are all wrapped in their own way."""
-    name = path.rpartition("/")[2]
-    try:
-        answer = es.perform_request("GET", path, headers=JSON).body
-    except NotFoundError:
+    """Return what is installed at a path of the API; each API wraps it differently."""
+    answer = _get(es, path)
+    if not answer:
         return None
     match answer:
         case {"component_templates": [first, *_]}:
             found = first["component_template"]
         case {"index_templates": [first, *_]}:
             found = first["index_template"]
-        case _:
-            found = answer.get(name, {})
+        case _:  # by name; behind an alias the last is the newest
+            found = answer[max(answer)]
     return dict(found.get("policy") or found.get("mappings") or found)
 
 
-def check_reachable(es: Elasticsearch) -> None:
-    """Raise the error that names the fix where Elasticsearch can not be reached or used."""
-    with elasticsearch_errors():
-        status = es.perform_request("GET", "/_cluster/health", headers=JSON).body["status"]
-    if status == "red":
-        raise ClusterRefusedError(
-            "Elasticsearch's status is red, some data is missing: see GET "
-            "/_cluster/allocation/explain"
-        )
+def _get(es: Elasticsearch, path: str) -> dict[str, Any]:
+    try:
+        return dict(es.perform_request("GET", path, headers=JSON).body)
+    except NotFoundError:
+        return {}

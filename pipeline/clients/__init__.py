@@ -1,1 +1,1 @@
-"""Make the clients that the settings ask for; front doors and jobs alone do so."""
+"""Make the clients that the settings ask for; only commands, the handler and jobs do so."""

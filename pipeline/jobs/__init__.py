@@ -1,1 +1,1 @@
-"""Work on many objects: what an invocation does, redelivery, a bucket's notifications."""
+"""Work on many objects: invocations, redelivery, the notifications of a bucket."""

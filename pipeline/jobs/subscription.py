@@ -3,11 +3,11 @@ Fit our notification into a bucket's configuration, beside those of others.
 
 S3 keeps one notification configuration per bucket and only ever replaces it as a whole, so every
 change is: read all, change ours, write all. This module is the middle part and makes no call;
-`cli/connect.py` reads, asks and writes. A configuration here is what boto3 gives and takes.
+`bucket_notifications` reads and writes. A configuration here has the form that boto3 uses.
 
-There is no filter by suffix, only by prefix. S3 lets no two notifications have the same object, so
-a suffix would let us stand beside some others; but an object that AWS one day names in another way
-would be lost without a trace, where `discovery` now knows it by its name, skips it and counts it.
+There is no filter by suffix, only by prefix. S3 does not allow two notifications for the same
+object, so a suffix would avoid some conflicts with others; but if AWS ever names objects
+differently, they would be lost without a trace, whereas `keys` skips and counts them.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html
@@ -25,10 +25,10 @@ from urllib.parse import quote_plus, unquote_plus
 Configuration = dict[str, Any]
 
 EVENTS = "s3:ObjectCreated:*"
-"""ELB writes by Put, Post and multipart upload: all of them are asked for."""
+"""All ways to write an object: Put, Post, Copy and multipart upload."""
 
 _EVENT_BRIDGE = "EventBridgeConfiguration"
-_PLACES = {
+_DESTINATIONS = {
     "QueueConfigurations": ("queue", "QueueArn"),
     "TopicConfigurations": ("topic", "TopicArn"),
     "LambdaFunctionConfigurations": ("function", "LambdaFunctionArn"),
@@ -46,32 +46,32 @@ _KNOWN_ELEMENTS = frozenset(
         *("Filter", "S3Key", "FilterRule", "Name", "Value"),
     }
 )
-# What may stand in a filter as it is; S3 compares with the key's URL-encoded form.
+# Characters that a filter holds unencoded; S3 compares with the key's URL-encoded form.
 _SAFE = "/!-_.*'()"
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """What is asked for: a queue or topic hears of new objects whose keys begin so."""
+    """What is asked for: a queue or topic is told of new objects with this prefix."""
 
     arn: str
     prefix: str = ""
 
     @property
     def id(self) -> str:
-        """Name the notification so that a later run knows it for ours, and for this one."""
+        """Name the notification so that a later run recognizes it as ours, and as this one."""
         digest = hashlib.sha256(f"{self.arn}\n{self.prefix}".encode()).hexdigest()
         return f"alb-logs-{digest[:16]}"
 
     @property
     def service(self) -> str:
-        """Give the service that the destination is of: sqs or sns."""
+        """Return the service of the destination: sqs or sns."""
         return self.arn.split(":")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class EventBridge:
-    """What is asked for: EventBridge hears of the whole bucket. It has no Id and no filter."""
+    """What is asked for: EventBridge is told of the whole bucket. It has no Id and no filter."""
 
 
 Wanted = Subscription | EventBridge
@@ -79,7 +79,7 @@ Wanted = Subscription | EventBridge
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One notification that a bucket has: which objects, and where to."""
+    """One notification of a bucket: which objects are announced, and to which destination."""
 
     what: str
     arn: str
@@ -90,18 +90,18 @@ class Rule:
 
     @property
     def ours(self) -> bool:
-        """Tell whether this program made it."""
+        """Whether this program made it."""
         return _OUR_ID.fullmatch(self.id) is not None
 
     def __str__(self) -> str:
-        """Name it as a user would look for it."""
+        """Return a description by which a user can find it."""
         keys = f"{self.prefix}*{self.suffix}"
         return f"{self.what} {self.arn} for {', '.join(self.events)} of {keys} (Id {self.id})"
 
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The notification that has some of the wanted objects already: S3 allows no second one."""
+    """A notification of some of the wanted objects already exists: S3 allows no second one."""
 
     rule: Rule
     wanted: Subscription
@@ -109,38 +109,41 @@ class Overlap:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What becomes of one notification: added, changed or removed."""
+    """What happens to one notification: added, changed or removed."""
 
     verb: str
     what: str
 
 
 def configuration_of(answer: Configuration) -> Configuration:
-    """Take the configuration out of what boto3 answers."""
+    """Return the configuration within an answer of boto3."""
     return {name: value for name, value in answer.items() if _says_something(name, value)}
 
 
 def unknown_elements(xml: bytes) -> list[str]:
     """
-    Name what S3 says that boto3 would drop in silence, and a written configuration then lacks.
+    Return the elements that boto3 drops silently, so that writing back would lose them.
 
-    So a boto3 that is older than EventBridge, of late 2021, would switch it off.
+    A boto3 older than EventBridge notifications (late 2021), for example, would switch them off.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/API/API_NotificationConfiguration.html
     """
     names = {name.decode() for name in _ELEMENT.findall(xml)}
     return sorted(names - _KNOWN_ELEMENTS)
 
 
 def rules(configuration: Configuration) -> Iterator[Rule]:
-    """Give the notifications to queues, topics and functions."""
-    for place in _PLACES:
-        yield from (_rule(place, entry) for entry in configuration.get(place, ()))
+    """Yield the notifications to queues, topics and functions."""
+    for kind in _DESTINATIONS:
+        yield from (_rule(kind, entry) for entry in configuration.get(kind, ()))
 
 
 def connect(present: Configuration, wanted: Wanted) -> Configuration | Overlap:
     """
-    Give the configuration with what is wanted in it, all else being as it was.
+    Return the configuration with what is wanted added and everything else as it was.
 
-    One of ours to the same place that hears of less is replaced: nothing is missed in between.
+    One of ours with the same destination and a narrower prefix is replaced in the same step, so
+    that no object is missed.
     """
     if isinstance(wanted, EventBridge):
         return {_EVENT_BRIDGE: {}, **present}
@@ -150,19 +153,19 @@ def connect(present: Configuration, wanted: Wanted) -> Configuration | Overlap:
     for rule in rules(kept):
         if _overlaps(rule, wanted):
             return Overlap(rule, wanted)
-    place = _OF_SERVICE[wanted.service]
-    return {**kept, place: [*kept.get(place, ()), _entry(wanted)]}
+    kind = _OF_SERVICE[wanted.service]
+    return {**kept, kind: [*kept.get(kind, ()), _entry(wanted)]}
 
 
 def disconnect(present: Configuration, wanted: Wanted) -> Configuration:
-    """Give the configuration without what `connect` put into it, and with all else."""
+    """Return the configuration without what `connect` added to it."""
     if isinstance(wanted, EventBridge):
-        return {place: value for place, value in present.items() if place != _EVENT_BRIDGE}
+        return {kind: value for kind, value in present.items() if kind != _EVENT_BRIDGE}
     return _without(present, lambda rule: rule.id == wanted.id)
 
 
 def covering(present: Configuration, wanted: Subscription) -> Rule | None:
-    """Give the notification, whoever made it, by which all that is wanted arrives already."""
+    """Return the notification, no matter who made it, that already announces all that is wanted."""
     for rule in rules(present):
         if (
             (rule.arn, rule.suffix) == (wanted.arn, "")
@@ -174,7 +177,7 @@ def covering(present: Configuration, wanted: Subscription) -> Rule | None:
 
 
 def changes(before: Configuration, after: Configuration) -> list[Change]:
-    """Name what differs, one by one."""
+    """Return what differs, notification by notification."""
     old, new = _by_id(before), _by_id(after)
     removed = [Change("removed", str(old[key])) for key in old.keys() - new.keys()]
     added = [Change("added", str(new[key])) for key in new.keys() - old.keys()]
@@ -185,9 +188,10 @@ def changes(before: Configuration, after: Configuration) -> list[Change]:
 
 def difference(before: Configuration, after: Configuration, title: str) -> str:
     """
-    Show both as JSON in a unified diff.
+    Return a unified diff of both as JSON.
 
-    Without the commas at line ends: else one more notification shows its neighbour as changed.
+    Commas at line ends are left out: a notification that is added would show its neighbor as
+    changed.
     """
     lines = difflib.unified_diff(
         _lines(before), _lines(after), f"{title} (now)", f"{title} (then)", lineterm=""
@@ -197,9 +201,11 @@ def difference(before: Configuration, after: Configuration, title: str) -> str:
 
 def policy_statement(wanted: Subscription, bucket: str) -> dict[str, Any]:
     """
-    Give what the destination's policy must say, so that S3 may send for this bucket.
+    Return the statement that the destination's policy needs so that S3 may send for this bucket.
 
     The account is the destination's; the bucket's owner may be another.
+
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/grant-destinations-permissions-to-s3.html
     """
     _, partition, service, _, account, _ = wanted.arn.split(":", 5)
     return {
@@ -216,14 +222,14 @@ def policy_statement(wanted: Subscription, bucket: str) -> dict[str, Any]:
 
 
 def _says_something(name: str, value: object) -> bool:
-    """Tell an empty list from EventBridge, which is switched on by being there, empty."""
+    """Return whether an element configures something; EventBridge does by being there, empty."""
     return name == _EVENT_BRIDGE or (name != "ResponseMetadata" and bool(value))
 
 
-def _rule(place: str, entry: dict[str, Any]) -> Rule:
-    what, arn = _PLACES[place]
+def _rule(kind: str, entry: dict[str, Any]) -> Rule:
+    what, arn = _DESTINATIONS[kind]
     found = entry.get("Filter", {}).get("Key", {}).get("FilterRules", ())
-    # S3 gives back "Prefix" for "prefix".
+    # S3 returns "Prefix" for "prefix".
     filters = {each["Name"].lower(): unquote_plus(each.get("Value", "")) for each in found}
     return Rule(
         what=what,
@@ -236,9 +242,9 @@ def _rule(place: str, entry: dict[str, Any]) -> Rule:
 
 
 def _entry(wanted: Subscription) -> dict[str, Any]:
-    _, arn = _PLACES[_OF_SERVICE[wanted.service]]
+    _, arn = _DESTINATIONS[_OF_SERVICE[wanted.service]]
     entry: dict[str, Any] = {"Id": wanted.id, arn: wanted.arn, "Events": [EVENTS]}
-    if wanted.prefix:  # S3 refuses an empty one
+    if wanted.prefix:  # S3 refuses an empty prefix
         value = quote_plus(wanted.prefix, safe=_SAFE)
         entry["Filter"] = {"Key": {"FilterRules": [{"Name": "prefix", "Value": value}]}}
     return entry
@@ -250,7 +256,7 @@ def _is_replaced(rule: Rule, wanted: Subscription) -> bool:
 
 
 def _overlaps(rule: Rule, wanted: Subscription) -> bool:
-    """Tell whether an object could be of both; as we name no suffix, theirs does not matter."""
+    """Return whether both could match one object; as ours has no suffix, theirs is irrelevant."""
     created = any(event.startswith(EVENTS.removesuffix("*")) for event in rule.events)
     shorter, longer = sorted((rule.prefix, wanted.prefix), key=len)
     return created and longer.startswith(shorter)
@@ -258,8 +264,8 @@ def _overlaps(rule: Rule, wanted: Subscription) -> bool:
 
 def _without(present: Configuration, gone: Callable[[Rule], bool]) -> Configuration:
     kept = dict(present)
-    for place in _PLACES.keys() & present.keys():
-        kept[place] = [entry for entry in present[place] if not gone(_rule(place, entry))]
+    for kind in _DESTINATIONS.keys() & present.keys():
+        kept[kind] = [entry for entry in present[kind] if not gone(_rule(kind, entry))]
     return configuration_of(kept)
 
 

@@ -1,20 +1,26 @@
-"""The command `connect`: have a bucket that exists announce its new objects to the pipeline."""
+"""The command `connect`: have an existing bucket announce its new objects to the pipeline."""
 
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, NoCredentialsError
-from botocore.exceptions import ConnectionError as BotoConnectionError
 
+from pipeline.cli.options import dry_run_option, json_option
+from pipeline.cli.screen import Screen, is_terminal, verbosity_options
 from pipeline.clients.aws import make_s3
-from pipeline.errors import ConfigError, PipelineError, SourceUnavailableError
 from pipeline.jobs import subscription
+from pipeline.jobs.bucket_notifications import (
+    ANOTHER_WAY,
+    WAYS_OUT,
+    NotChangedError,
+    Request,
+    read_configuration,
+    replace_configuration,
+)
 from pipeline.jobs.subscription import (
     Change,
     Configuration,
@@ -24,31 +30,8 @@ from pipeline.jobs.subscription import (
     Wanted,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-    from mypy_boto3_s3.type_defs import NotificationConfigurationTypeDef
-
-
-class NotChangedError(PipelineError):
-    """The bucket's notifications stay as they are: AWS refuses, or nobody said yes."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """What the user asks for, and of which bucket."""
-
-    bucket: str
-    wanted: Wanted
-    undo: bool
-
-    @property
-    def where(self) -> str:
-        return f"s3://{self.bucket}"
-
-
-# The command
-
 _NAMES = {"sqs": r"[A-Za-z0-9_-]{1,80}", "sns": r"[A-Za-z0-9_-]{1,256}"}
+_DESTINATIONS = {"sqs": "an SQS queue", "sns": "an SNS topic"}
 _BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
 _NOT_AS_KEYS_BEGIN = re.compile(r"/|s3://|.*(\*|%[0-9A-Fa-f]{2})")
 _LONGEST_PREFIX = 1024
@@ -59,10 +42,14 @@ def _arn_of(service: str) -> Callable[[click.Context, click.Parameter, str | Non
 
     def check(_context: click.Context, _parameter: click.Parameter, arn: str | None) -> str | None:
         if arn is not None and arn.endswith(".fifo"):
-            raise click.BadParameter(f"{arn} is a FIFO one, and S3 does not send to those")
+            raise click.BadParameter(
+                f"{arn} is FIFO, and S3 does not send to FIFO queues or topics"
+            )
         if arn is not None and not pattern.fullmatch(arn):
             example = f"arn:aws:{service}:eu-central-1:123456789012:alb-logs"
-            raise click.BadParameter(f"{arn!r} is no such ARN; one looks like {example}")
+            raise click.BadParameter(
+                f"{arn!r} is not the ARN of {_DESTINATIONS[service]}, such as {example}"
+            )
         return arn
 
     return check
@@ -71,13 +58,13 @@ def _arn_of(service: str) -> Callable[[click.Context, click.Parameter, str | Non
 def _check_bucket(_context: click.Context, _parameter: click.Parameter, bucket: str) -> str:
     if not _BUCKET.fullmatch(bucket):
         raise click.BadParameter(
-            f"{bucket!r} is no bucket's name: leave out s3:// and what follows"
+            f"{bucket!r} is not a bucket name: leave out s3:// and anything after the name"
         )
     return bucket
 
 
 def _check_prefix(_context: click.Context, _parameter: click.Parameter, prefix: str) -> str:
-    """Refuse what S3 would take and no key would match."""
+    """Refuse a prefix that S3 would take but no key would match."""
     if _NOT_AS_KEYS_BEGIN.match(prefix) or len(prefix.encode()) > _LONGEST_PREFIX:
         raise click.BadParameter(
             f"{prefix[:80]!r} is not how keys begin: write it without bucket, leading /, * or %XX"
@@ -85,7 +72,7 @@ def _check_prefix(_context: click.Context, _parameter: click.Parameter, prefix: 
     return prefix
 
 
-@click.command(short_help="Have a bucket announce its new objects.")
+@click.command
 @click.option("--bucket", required=True, callback=_check_bucket, help="Bucket of the logs.")
 @click.option("--queue-arn", metavar="ARN", callback=_arn_of("sqs"), help="Announce to this queue.")
 @click.option("--sns", metavar="TOPIC_ARN", callback=_arn_of("sns"), help="Announce to this topic.")
@@ -94,13 +81,16 @@ def _check_prefix(_context: click.Context, _parameter: click.Parameter, prefix: 
     "--prefix",
     default="",
     callback=_check_prefix,
-    help="Only objects whose keys begin so; all unless given.",
+    help="Only objects whose keys begin with this; default: all.",
 )
-@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
-@click.option("--undo", is_flag=True, help="Take away what the same call without it added.")
-@click.option("--yes", is_flag=True, help="Change it without asking.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, for machines.")
+@dry_run_option()
+@click.option("--undo", is_flag=True, help="Remove what the same call without --undo added.")
+@click.option("--yes", is_flag=True, help="Do not ask before changing anything.")
+@json_option()
+@verbosity_options()
+@click.pass_obj
 def connect(  # noqa: PLR0913  one parameter an option
+    screen: Screen,
     bucket: str,
     queue_arn: str | None,
     sns: str | None,
@@ -113,14 +103,14 @@ def connect(  # noqa: PLR0913  one parameter an option
     as_json: bool,
 ) -> None:
     """
-    Have a bucket that exists announce its new objects: to a queue, a topic or EventBridge.
+    Have an existing bucket announce its new objects: to a queue, a topic or EventBridge.
 
-    S3 keeps all notifications of a bucket in one piece. This shows what would change in it, asks,
-    and writes it back with those of others as they were; run again, it finds nothing to do. Objects
-    that are in the bucket already are not announced.
+    S3 keeps all notifications of a bucket in one configuration. This command shows what would
+    change in it, asks, and writes it back with the notifications of others unchanged; run again, it
+    finds nothing to do. Objects that are already in the bucket are not announced.
 
-    The pipeline's queue must be subscribed to the topic. EventBridge hears of the whole bucket; a
-    rule there, with a filter of its own, must send the objects on to the queue.
+    The pipeline's queue must be subscribed to the topic. EventBridge receives events of the whole
+    bucket; a rule there, with a filter of its own, must send them on to the queue.
 
     \b
     Examples:
@@ -131,29 +121,31 @@ def connect(  # noqa: PLR0913  one parameter an option
       alb-logs connect --bucket my-logs --undo --yes \\
           --sns arn:aws:sns:eu-central-1:123456789012:new-logs
 
-    Exit codes: 0 done or nothing to do, 1 AWS refuses or nobody said yes, 2 the call or a setting
-    is wrong.
+    Exit codes: 0 done or nothing to do, 1 AWS refuses or the change was not confirmed, 2 the call
+    or a setting is wrong.
     """  # noqa: D301  \b is click's
     destinations = [arn for arn in (queue_arn, sns) if arn]
-    call = _Call(bucket, _wanted(destinations, prefix, eventbridge=eventbridge), undo)
-    s3 = make_s3()
-    before = _read(s3, call)
-    after = _turned(call, before)
+    request = Request(bucket, _wanted(destinations, prefix, eventbridge=eventbridge), undo)
+    with screen.waiting("S3"):
+        s3 = make_s3()
+        before = read_configuration(s3, request)
+    after = _turned(request, before)
     changes = subscription.changes(before, after)
     if changes:
-        _show(call, before, after, err=as_json)
+        _show(screen, request, before, after, err=as_json)
     if changes and not dry_run:
-        _ask(call, yes=yes)
-        _write(s3, call, before, after)
+        _ask(request, yes=yes)
+        with screen.waiting("S3"):
+            replace_configuration(s3, request, before, after)
     if as_json:
-        _report_json(call, after, changes, dry_run=dry_run)
+        screen.write_json(_as_json(request, after, changes, dry_run=dry_run))
     else:
-        _report(call, before, changes, dry_run=dry_run)
+        _report(screen, request, before, changes, dry_run=dry_run)
 
 
 def _wanted(arns: list[str], prefix: str, *, eventbridge: bool) -> Wanted:
     if len(arns) + eventbridge != 1:
-        raise click.UsageError("say where to, once: --queue-arn, --sns or --eventbridge")
+        raise click.UsageError("give one destination: --queue-arn, --sns or --eventbridge")
     if not eventbridge:
         return Subscription(arns[0], prefix)
     if prefix:
@@ -163,209 +155,94 @@ def _wanted(arns: list[str], prefix: str, *, eventbridge: bool) -> Wanted:
     return EventBridge()
 
 
-def _turned(call: _Call, present: Configuration) -> Configuration:
-    """Give the configuration as it is to be."""
-    if call.undo:
-        return subscription.disconnect(present, call.wanted)
-    after = subscription.connect(present, call.wanted)
+def _turned(request: Request, present: Configuration) -> Configuration:
+    """Return the configuration as it should be."""
+    if request.undo:
+        return subscription.disconnect(present, request.wanted)
+    after = subscription.connect(present, request.wanted)
     if not isinstance(after, Overlap):
         return after
     raise NotChangedError(
-        f"{call.where}: S3 gives an object to one notification only, and some of these have theirs "
-        f"already, by the {after.rule}: {_way_out(after)}"
+        f"{request.url}: S3 announces an object to one destination only, and some of these objects "
+        f"are already announced by the {after.rule}: {_way_out(after)}"
     )
 
 
 def _way_out(overlap: Overlap) -> str:
     if overlap.rule.arn == overlap.wanted.arn:
-        return "it goes to the same place, so widen it or take it away, by what made it"
+        return "it has the same destination, so widen or remove it, with the tool that made it"
     if overlap.rule.what == "topic":
-        return f"subscribe the pipeline's queue to that topic, or {_APART}"
-    return f"take it away with --undo, or {_WAYS_OUT}" if overlap.rule.ours else _WAYS_OUT
+        return f"subscribe the pipeline's queue to that topic, or {ANOTHER_WAY}"
+    return f"remove it with --undo, or {WAYS_OUT}" if overlap.rule.ours else WAYS_OUT
 
 
-def _ask(call: _Call, *, yes: bool) -> None:
+def _ask(request: Request, *, yes: bool) -> None:
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not is_terminal(sys.stdin):
         raise NotChangedError(
-            "nothing was changed: there is no terminal to ask on; with --yes it is done unasked"
+            "nothing was changed: there is no terminal to ask on; add --yes to change it unasked"
         )
-    if not click.confirm(f"Change the notifications of {call.where} so?", err=True):
+    if not click.confirm(f"Change the notifications of {request.url} like this?", err=True):
         raise NotChangedError("nothing was changed")
 
 
 # What it says
 
 
-def _show(call: _Call, before: Configuration, after: Configuration, *, err: bool) -> None:
-    click.echo(subscription.difference(before, after, call.where), err=err)
-    if call.undo and call.wanted == EventBridge():
-        click.echo(
-            f"alb-logs: nothing says who turned EventBridge on for {call.where}: every rule that "
-            "hears of this bucket goes silent",
-            err=True,
+def _show(
+    screen: Screen, request: Request, before: Configuration, after: Configuration, *, err: bool
+) -> None:
+    difference = subscription.difference(before, after, request.url)
+    if err:
+        click.echo(difference, err=True)
+    else:
+        screen.write(f"{difference}\n")
+    if request.undo and request.wanted == EventBridge():
+        screen.note(
+            f"nothing says who turned EventBridge on for {request.url}: every rule that matches "
+            "this bucket stops receiving events"
         )
 
 
-def _report_json(
-    call: _Call, after: Configuration, changes: list[Change], *, dry_run: bool
-) -> None:
-    told = {
-        "bucket": call.bucket,
+def _as_json(
+    request: Request, after: Configuration, changes: list[Change], *, dry_run: bool
+) -> dict[str, Any]:
+    return {
+        "bucket": request.bucket,
         "changes": [asdict(change) for change in changes],
         "dry_run": dry_run,
         "configuration": after,
     }
-    click.echo(json.dumps(told))
 
 
-def _report(call: _Call, before: Configuration, changes: list[Change], *, dry_run: bool) -> None:
+def _report(
+    screen: Screen,
+    request: Request,
+    before: Configuration,
+    changes: list[Change],
+    *,
+    dry_run: bool,
+) -> None:
     if not changes:
-        click.echo(f"{call.where}: nothing to do: {_why_nothing(call, before)}")
+        screen.say(f"{request.url}: nothing to do: {_why_nothing(request, before)}")
         return
     for change in changes:
-        click.echo(f"{call.where}: {'would be ' if dry_run else ''}{change.verb}: {change.what}")
-    if call.wanted == EventBridge() and not call.undo:
+        screen.say(f"{request.url}: {'would be ' if dry_run else ''}{change.verb}: {change.what}")
+    if request.wanted == EventBridge() and not request.undo:
         pattern = {
             "source": ["aws.s3"],
             "detail-type": ["Object Created"],
-            "detail": {"bucket": {"name": [call.bucket]}},
+            "detail": {"bucket": {"name": [request.bucket]}},
         }
-        click.echo(f"A rule must send these on to the queue: {json.dumps(pattern)}")
+        screen.say(f"A rule must send these on to the queue: {json.dumps(pattern)}")
 
 
-def _why_nothing(call: _Call, present: Configuration) -> str:
-    """Say by what it is so already, or what of ours there is that might have been meant."""
-    if isinstance(call.wanted, EventBridge):
-        return f"EventBridge is {'off' if call.undo else 'on'}"
-    if not call.undo:
-        return f"there is the {subscription.covering(present, call.wanted)}"
+def _why_nothing(request: Request, present: Configuration) -> str:
+    """Name what does it already, or the notifications of ours that may have been meant."""
+    if isinstance(request.wanted, EventBridge):
+        return f"EventBridge is {'off' if request.undo else 'on'}"
+    if not request.undo:
+        return f"there is the {subscription.covering(present, request.wanted)}"
     ours = [str(rule) for rule in subscription.rules(present) if rule.ours]
-    return f"there is no such notification, of this command's making {' and '.join(ours) or 'none'}"
-
-
-# S3
-
-
-def _read(s3: "S3Client", call: _Call) -> Configuration:
-    """Read the configuration, and make sure that this is all of it."""
-    bodies: list[bytes] = []
-
-    def keep(response_dict: dict[str, Any], **_: object) -> None:
-        bodies.append(response_dict["body"])
-
-    parsing = "before-parse.s3.GetBucketNotificationConfiguration"
-    s3.meta.events.register(parsing, keep)
-    with _explained(call):
-        answer = s3.get_bucket_notification_configuration(Bucket=call.bucket)
-    s3.meta.events.unregister(parsing, keep)
-    if unknown := subscription.unknown_elements(bodies[-1]):
-        raise NotChangedError(
-            f"{call.where}: its notifications hold what this version does not know and would lose "
-            f"({', '.join(unknown)}): update alb-logs, or make the change by hand"
-        )
-    return subscription.configuration_of(cast("Configuration", answer))
-
-
-def _write(s3: "S3Client", call: _Call, before: Configuration, after: Configuration) -> None:
-    """
-    Replace the configuration, unless it is no more the one that was shown.
-
-    S3 sends a test message to each destination, and one that fails refuses all. Taking ours away
-    needs no test, and no broken destination of others may stand in its way.
-    """
-    if _read(s3, call) != before:
-        raise NotChangedError(
-            f"{call.where}: nothing was written, for its notifications were changed by somebody "
-            "else just now: run it again"
-        )
-    with _explained(call):
-        s3.put_bucket_notification_configuration(
-            Bucket=call.bucket,
-            NotificationConfiguration=cast("NotificationConfigurationTypeDef", after),
-            SkipDestinationValidation=call.undo,
-        )
-
-
-_PERMISSION = {
-    "GetBucketNotificationConfiguration": "s3:GetBucketNotification",
-    "PutBucketNotificationConfiguration": "s3:PutBucketNotification",
-}
-_BAD_CREDENTIALS = {"ExpiredToken", "InvalidAccessKeyId", "InvalidToken", "SignatureDoesNotMatch"}
-_APART = (
-    "use EventBridge, which stands beside any other (--eventbridge), or choose a --prefix apart "
-    "from it"
-)
-_WAYS_OUT = f"send all to an SNS topic instead, to which both subscribe (--sns), or {_APART}"
-# What S3 says of a configuration that it does not take, and what that means here.
-_REFUSED = {
-    "ambiguously defined": f"it overlaps another notification of the bucket: {_WAYS_OUT}",
-    "Configurations overlap": f"it overlaps another notification of the bucket: {_WAYS_OUT}",
-    "service region is not valid": "the queue or topic must be in the bucket's own region",
-}
-_NOT_VALIDATED = "Unable to validate the following destination configurations"
-
-
-@contextmanager
-def _explained(call: _Call) -> Iterator[None]:
-    """Turn what boto3 raises into a sentence that names the fix."""
-    try:
-        yield
-    except ClientError as error:
-        answer = cast("dict[str, str]", error.response["Error"])
-        raise _refusal(call, answer, error.operation_name) from error
-    except (HTTPClientError, BotoConnectionError) as error:
-        raise SourceUnavailableError(f"{call.where}: S3 can not be reached: {error}") from error
-    except NoCredentialsError as error:
-        raise ConfigError(
-            f"{call.where}: there are no AWS credentials: set AWS_PROFILE, or AWS_ACCESS_KEY_ID "
-            "and AWS_SECRET_ACCESS_KEY"
-        ) from error
-    except BotoCoreError as error:
-        raise ConfigError(f"{call.where}: the AWS settings do not lead to S3: {error}") from error
-
-
-def _refusal(call: _Call, answer: dict[str, str], operation: str) -> PipelineError:
-    code, message = answer.get("Code", ""), answer.get("Message", "")
-    if code in _BAD_CREDENTIALS:
-        return ConfigError(f"{call.where}: S3 does not accept the AWS credentials: {message}")
-    if code == "NoSuchBucket":
-        return NotChangedError(f"{call.where}: there is no such bucket")
-    if code == "AccessDenied":
-        return NotChangedError(
-            f"{call.where}: AWS refuses {_PERMISSION[operation]}: grant "
-            f"{' and '.join(_PERMISSION.values())} on the bucket ({message})"
-        )
-    if _NOT_VALIDATED in message:
-        return NotChangedError(f"{call.where}: {_unreachable(call, answer)}")
-    means = [f": {text}" for part, text in _REFUSED.items() if part in message]
-    return NotChangedError(f"{call.where}: S3 refuses: {code}: {message}{''.join(means)}")
-
-
-def _unreachable(call: _Call, answer: dict[str, str]) -> str:
-    """Tell our destination from those of others, of which each can fail the whole change."""
-    reasons = dict(_reasons(answer))
-    others = {arn: why for arn, why in reasons.items() if arn != getattr(call.wanted, "arn", None)}
-    if others or not isinstance(call.wanted, Subscription):
-        told = "; ".join(f"{arn}: {why}" for arn, why in others.items())
-        return (
-            "S3 changes nothing while it can not send to a destination that was there before: mend "
-            f"it or take it away, and run this again ({told})"
-        )
-    why = reasons.get(call.wanted.arn, answer["Message"])
-    statement = json.dumps(subscription.policy_statement(call.wanted, call.bucket), indent=2)
-    return (
-        f"S3 can not send to {call.wanted.arn}: {why}. Its policy needs this statement, with the "
-        f"account that owns the bucket as aws:SourceAccount:\n{statement}\nIf it is encrypted with "
-        "a KMS key, that must be a key of your own whose policy lets s3.amazonaws.com do "
-        "kms:GenerateDataKey and kms:Decrypt."
-    )
-
-
-def _reasons(answer: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Give each destination that S3 names and what is wrong; a function's ends in `, null`."""
-    for name, text in answer.items():
-        if name.startswith("ArgumentName"):
-            number = name.removeprefix("ArgumentName")
-            yield text.removesuffix(", null"), answer.get(f"ArgumentValue{number}", "")
+    return f"there is no such notification; made by this command: {' and '.join(ours) or 'none'}"

@@ -1,66 +1,62 @@
-"""The command `ingest`: carry single objects or files into Elasticsearch, now."""
+"""The command `ingest`: index single objects or files now."""
 
-import json
-import re
-import sys
+import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from pipeline.alb.fields import Kind
-from pipeline.alb.keys import ObjectName, classify_key
-from pipeline.cli.parse import KINDS, open_source
-from pipeline.clients.buckets import Buckets
-from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cli.options import foreign, json_option, kind_option, object_of, open_source
+from pipeline.cli.screen import Progress, Screen, complain, verbosity_options
 from pipeline.config import Config
-from pipeline.errors import ConfigError, PipelineError
-from pipeline.ingest import Options, context_of, ingest_object, ingest_stream, with_name
+from pipeline.errors import ConfigError, ObjectNotAlbError, PipelineError, RetriableError
+from pipeline.ingest import ingest_stream
 from pipeline.outcome import Outcome, Tally
-from pipeline.sink.store import Store, open_store
-from pipeline.source.objects import ObjectRef
+from pipeline.wiring import Pipeline, open_pipeline
 
-_S3_URL = re.compile(r"s3://([^/]+)/(.+)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    buckets: Buckets
-    store: Store
-    options: Options
+_LONGEST_NAME = 200
 
 
 def _check_files(
     _context: click.Context, _parameter: click.Parameter, sources: tuple[str, ...]
 ) -> tuple[str, ...]:
-    """Find a misspelt name before anything is indexed."""
+    """Refuse a misspelled name before anything is indexed."""
     for source in sources:
-        there = source == "-" or (Path(source).exists() and not Path(source).is_dir())
-        if not there and not _S3_URL.fullmatch(source):
-            raise click.BadParameter(f"there is no file {source}; an S3 object is s3://BUCKET/KEY")
+        if not (source == "-" or object_of(source) or _is_file(source)):
+            short = source if len(source) <= _LONGEST_NAME else f"{source[:_LONGEST_NAME]}…"
+            raise click.BadParameter(f"there is no file {short}; an S3 object is s3://BUCKET/KEY")
     return sources
 
 
-@click.command(short_help="Index one S3 object or file now.")
+def _is_file(source: str) -> bool:
+    """Return whether there is a file or a pipe; one that only cannot be read is told later."""
+    try:
+        return not stat.S_ISDIR(Path(source).stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:  # missing, too long, a loop of links
+        return False
+
+
+@click.command
 @click.argument(
     "sources", nargs=-1, required=True, metavar="s3://BUCKET/KEY|FILE…", callback=_check_files
 )
-@click.option(
-    "--kind",
-    type=click.Choice(KINDS),
-    default="auto",
-    show_default=True,
-    help="Which log it is; auto: the object's name tells, else each line.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Write one JSON object per source.")
-def ingest(sources: tuple[str, ...], kind: str, *, as_json: bool) -> None:
+@kind_option("Which log it is; auto: decided by the object's name, else line by line.")
+@json_option("Write one JSON object per source.")
+@verbosity_options()
+@click.pass_obj
+def ingest(screen: Screen, sources: tuple[str, ...], kind: Kind | None, *, as_json: bool) -> int:
     """
     Index single S3 objects or local files, plain or gzip; - is standard input.
 
-    What is indexed already is counted as duplicate, so it is always safe to run it again. Lines
-    that can not be indexed become dead letters, with the reason.
+    A line that is already indexed counts as a duplicate, so running it again is always safe. Lines
+    that cannot be indexed become dead letters, with the reason. What is no ALB log by its name or
+    by its lines fails; --kind has a name ignored.
 
     \b
     Examples:
@@ -68,77 +64,106 @@ def ingest(sources: tuple[str, ...], kind: str, *, as_json: bool) -> None:
       alb-logs ingest downloads/*.log.gz
       zcat old.log.gz | alb-logs ingest --kind access -
 
-    Exit codes: 0 all indexed, 1 a source failed, 2 a setting or a source's name is wrong.
+    Exit codes: 0 all indexed, 1 a source failed or a line was rejected, 2 a setting or a source's
+    name is wrong.
     """  # noqa: D301  \b is click's
-    config = Config.from_env()
-    store = open_store(make_elasticsearch(config), config.index_prefix)
-    options = options_of(config, kind=None if kind == "auto" else Kind(kind))
-    run = _Run(Buckets(dict(config.bucket_roles)), store, options)
-    total, failed = Tally(), 0
-    for source, outcome in _outcomes(sources, run):
-        total += outcome.tally
-        failed += outcome.error is not None
-        _report(source, outcome, as_json=as_json)
-    if len(sources) > 1 and not as_json:
-        click.echo(f"{len(sources)} sources: {_counts(total)}; {failed} failed")
-    sys.exit(1 if failed else 0)
+    with screen.waiting("Elasticsearch"):
+        pipeline = open_pipeline(Config.from_env(), kind=kind)
+    ingesting = _Ingesting(screen, pipeline, as_json=as_json)
+    with screen.progress(len(sources)) as progress, ingesting.summary(len(sources)):
+        for source in sources:
+            ingesting.ingest(source, progress)
+    return ingesting.exit_code
 
 
-def options_of(config: Config, *, kind: Kind | None = None) -> Options:
-    """Give what the settings say of how to ingest."""
-    return Options(config.es_connections, config.bulk_bytes, config.keep_original, kind)
+class _Ingesting:
+    """One run of the command: what became of its sources so far."""
+
+    def __init__(self, screen: Screen, pipeline: Pipeline, *, as_json: bool) -> None:
+        self._screen, self._pipeline, self._as_json = screen, pipeline, as_json
+        self._total, self._failed = Tally(), 0
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 where not every line is indexed that should be."""
+        return int(self._failed > 0 or self._total.rejected > 0)
+
+    def ingest(self, source: str, progress: Progress) -> None:
+        """Ingest one source and report it; ConfigError where the next would fail likewise."""
+        so_far = Tally()
+
+        def watch(tally: Tally) -> None:
+            nonlocal so_far
+            so_far += tally
+            progress.count(tally)
+
+        options = replace(self._pipeline.options, watch=watch)
+        try:
+            outcome = _outcome(source, replace(self._pipeline, options=options), progress)
+        except KeyboardInterrupt:
+            self._add(source, Outcome(so_far, InterruptedRunError("interrupted")))
+            raise
+        if isinstance(outcome.error, ConfigError):
+            raise outcome.error
+        self._add(source, outcome)
+
+    @contextmanager
+    def summary(self, sources: int) -> Iterator[None]:
+        """Say at the end what became of all sources together; also at an early end by Ctrl-C."""
+        try:
+            yield
+        except KeyboardInterrupt:
+            self._summarise(sources)
+            raise
+        self._summarise(sources)
+
+    def _summarise(self, sources: int) -> None:
+        if sources > 1 and not self._as_json:
+            self._screen.say(f"{sources} sources: {_counts(self._total)}; {self._failed} failed")
+
+    def _add(self, source: str, outcome: Outcome) -> None:
+        self._total += outcome.tally
+        self._failed += outcome.error is not None
+        if self._as_json:
+            self._screen.write_json(_as_json(source, outcome))
+            return
+        said = f"{source}: {_counts(outcome.tally)}"
+        self._screen.say(said)
+        if self._screen.quiet and outcome.tally.rejected:
+            complain(said)
+        if outcome.error:
+            complain(f"{source} failed: {_why(source, outcome.error)}")
 
 
-def _outcomes(sources: tuple[str, ...], run: _Run) -> Iterator[tuple[str, Outcome]]:
-    with click.progressbar(
-        sources,
-        label="Indexing",
-        file=sys.stderr,
-        hidden=not sys.stderr.isatty() or len(sources) < 2,  # noqa: PLR2004
-    ) as progress:
-        for source in progress:
-            outcome = _ingest_one(source, run)
-            if isinstance(outcome.error, ConfigError):  # the next one would fail just so
-                raise outcome.error
-            yield source, outcome
+class InterruptedRunError(PipelineError):
+    """Somebody pressed Ctrl-C."""
 
 
-def _ingest_one(source: str, run: _Run) -> Outcome:
-    url = _S3_URL.fullmatch(source)
-    if url is None:
-        return _ingest_file(source, run)
-    ref = ObjectRef(bucket=url[1], key=url[2], name=_name(url[2]))
-    try:
-        s3 = run.buckets.client_of(ref.bucket)
-    except PipelineError as error:
+def _outcome(source: str, pipeline: Pipeline, progress: Progress) -> Outcome:
+    ref = object_of(source)
+    what = foreign(source) if pipeline.options.kind is None else None
+    if what:
+        error = ObjectNotAlbError(f"by its name it is {what}; to ingest it anyway, add --kind")
         return Outcome(Tally(), error)
-    return ingest_object(ref, s3=s3, store=run.store, options=run.options)
+    if ref is not None:
+        progress.begin(source, None)
+        return pipeline.ingest(ref)
+    with open_source(source, progress) as stream:
+        return ingest_stream(stream, source, store=pipeline.store, options=pipeline.options)
 
 
-def _ingest_file(source: str, run: _Run) -> Outcome:
-    context = with_name(context_of(run.store, run.options), _name(source))
-    with open_source(source) as stream:
-        return ingest_stream(stream, source, context=context, store=run.store, options=run.options)
-
-
-def _name(key: str) -> ObjectName | None:
-    name = classify_key(key)
-    return name if isinstance(name, ObjectName) else None
-
-
-def _report(source: str, outcome: Outcome, *, as_json: bool) -> None:
-    if as_json:
-        click.echo(json.dumps(_as_json(source, outcome)))
-        return
-    click.echo(f"{source}: {_counts(outcome.tally)}")
-    if outcome.error:
-        click.echo(f"alb-logs: {source} failed: {outcome.error}", err=True)
+def _why(source: str, error: PipelineError) -> str:
+    """Return why a source failed, without its name again, and whether another try may help."""
+    why = str(error).removeprefix(f"{source}: ")
+    if isinstance(error, RetriableError):
+        return f"{why}. Run it again then: what is indexed already counts as duplicate"
+    return why
 
 
 def _as_json(source: str, outcome: Outcome) -> dict[str, Any]:
     error = outcome.error
-    told = None if error is None else {"type": type(error).__name__, "message": str(error)}
-    return {"source": source, **outcome.tally.as_dict(), "error": told}
+    failure = None if error is None else {"type": type(error).__name__, "message": str(error)}
+    return {"source": source, **outcome.tally.as_dict(), "error": failure}
 
 
 def _counts(tally: Tally) -> str:

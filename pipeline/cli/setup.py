@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from pipeline.alb.document import Period
+from pipeline.cli.options import dry_run_option, json_option
+from pipeline.cli.screen import Screen, verbosity_options
 from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.cluster.roles import Role, role_body
 from pipeline.cluster.templates import (
@@ -21,36 +23,48 @@ from pipeline.cluster.templates import (
 from pipeline.config import Config
 
 
-@click.command(short_help="Prepare a cluster: templates, lifecycle, enrichment.")
+@click.command
 @click.option(
     "--period",
     type=click.Choice([each.value for each in Period]),
-    help="How much time an index holds; day unless set up otherwise.",
+    help="The time that an index covers; initially a day.",
 )
-@click.option("--shards", type=click.IntRange(1, 1024), help="Shards of a new index; first 1.")
-@click.option("--replicas", type=click.IntRange(0, 10), help="Replicas of a new index; first 1.")
+@click.option("--shards", type=click.IntRange(1, 1024), help="Shards of a new index; initially 1.")
+@click.option(
+    "--replicas", type=click.IntRange(0, 10), help="Replicas of a new index; initially 1."
+)
 @click.option(
     "--retention",
     type=click.IntRange(1, 36_500),
     metavar="DAYS",
-    help="Delete an index so many days after its events; first 90.",
+    help="Delete an index this many days after its events; initially 90.",
 )
-@click.option("--dry-run", is_flag=True, help="Say what would change, and change nothing.")
 @click.option(
-    "--print", "print_", is_flag=True, help="Print every request as JSON; asks no cluster."
+    "--dead-letter-retention",
+    type=click.IntRange(1, 36_500),
+    metavar="DAYS",
+    help="Keep a dead letter this many days, and at most a week longer; initially 30.",
+)
+@dry_run_option()
+@click.option(
+    "--print", "print_", is_flag=True, help="Print every request as JSON; contacts no cluster."
 )
 @click.option(
     "--print-role",
     type=click.Choice([each.value for each in Role]),
-    help="Print the role that is least for this work, as JSON; asks no cluster.",
+    help="Print the least role that this work needs, as JSON; contacts no cluster.",
 )
 @click.option("--force", is_flag=True, help="Change the period of a cluster that is in use.")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON, for machines.")
-def setup(  # noqa: PLR0913  one parameter an option
+@json_option()
+@verbosity_options()
+@click.pass_obj
+def setup(  # noqa: PLR0913, PLR0917  one parameter an option
+    screen: Screen,
     period: str | None,
     shards: int | None,
     replicas: int | None,
     retention: int | None,
+    dead_letter_retention: int | None,
     *,
     dry_run: bool,
     print_: bool,
@@ -61,13 +75,13 @@ def setup(  # noqa: PLR0913  one parameter an option
     """
     Install or update what ALB logs need in Elasticsearch.
 
-    Index templates, lifecycle policy, enrich pipeline and the dead-letter index. Run it before the
-    first line is ingested, and again after every upgrade: what is in place already stays as it is.
-    What an option does not say stays as it was set up before.
+    These are index templates, lifecycle policies, an enrich pipeline and the dead-letter index. Run
+    it before the first line is ingested, and again after every upgrade: what is already in place
+    is left alone. An option that is not given keeps the value of the last run.
 
-    What --print-role prints is the body of PUT /_security/role/alb-logs-ingest (or -operate,
-    -setup) in Kibana's Dev Tools, and may stand in an API key's role_descriptors, to restrict the
-    key to it: docs/security.md has both requests.
+    --print-role prints the body of PUT /_security/role/alb-logs-ingest (or -operate, -setup) for
+    Kibana's Dev Tools. It can also restrict an API key, in its role_descriptors: docs/security.md
+    has both requests.
 
     \b
     Examples:
@@ -76,52 +90,59 @@ def setup(  # noqa: PLR0913  one parameter an option
       alb-logs setup --print > templates.json
       alb-logs setup --print-role ingest
 
-    Exit codes: 0 done, 1 the cluster does not answer or refuses, 2 a setting is wrong.
+    Exit codes: 0 done, 1 the cluster does not answer or refuses, 2 the call or a setting is
+    wrong.
     """  # noqa: D301  \b is click's
     config = Config.from_env()
     if print_role:
-        click.echo(json.dumps(role_body(Role(print_role), config.index_prefix), indent=2))
+        _print(screen, role_body(Role(print_role), config.index_prefix))
         return
     chosen: dict[str, Any] = {
         "period": None if period is None else Period(period),
         "shards": shards,
         "replicas": replicas,
         "retention_days": retention,
+        "letter_retention_days": dead_letter_retention,
     }
     given = {name: value for name, value in chosen.items() if value is not None}
     if print_:
-        _print_parts(replace(Layout(prefix=config.index_prefix), **given))
+        _print(screen, _requests(replace(Layout(prefix=config.index_prefix), **given)))
         return
-    es = make_elasticsearch(config)
-    before = recorded_layout(es, config.index_prefix) or Layout(prefix=config.index_prefix)
-    plan = plan_setup(es, replace(before, **given), force=force)
-    if not dry_run:
-        apply_setup(es, plan)
-    _report(plan, dry_run=dry_run, as_json=as_json)
+    with screen.waiting("Elasticsearch"):
+        es = make_elasticsearch(config)
+        before = recorded_layout(es, config.index_prefix) or Layout(prefix=config.index_prefix)
+        plan = plan_setup(es, replace(before, **given), force=force)
+        if not dry_run:
+            apply_setup(es, plan)
+    _report(screen, plan, dry_run=dry_run, as_json=as_json)
 
 
-def _print_parts(wanted: Layout) -> None:
-    requests = [
-        {"method": "PUT", "path": part.path, "body": part.body} for part in all_parts(wanted)
-    ]
-    click.echo(json.dumps(requests, indent=2))
+def _print(screen: Screen, document: object) -> None:
+    screen.write(json.dumps(document, indent=2) + "\n")
 
 
-def _report(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
+def _requests(wanted: Layout) -> list[dict[str, Any]]:
+    return [{"method": "PUT", "path": part.path, "body": part.body} for part in all_parts(wanted)]
+
+
+def _report(screen: Screen, plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         parts = [
             {"what": part.what, "path": part.path, "change": part.change} for part in plan.parts
         ]
-        click.echo(json.dumps({"parts": parts, "lacks": plan.lacks, "dry_run": dry_run}))
+        told = {"parts": parts, "lacks": plan.lacks, "notes": plan.notes, "dry_run": dry_run}
+        screen.write_json(told)
         return
     for part in plan.parts:
-        click.echo(f"{part.change:<10} {part.what:<19} {part.path}")
+        screen.say(f"{part.change:<10} {part.what:<19} {part.path}")
     for lack in plan.lacks:
-        click.echo(f"This cluster has {lack}.")
+        screen.say(f"This cluster has {lack}.")
+    for note in plan.notes:
+        screen.say(f"{note}.")
     changes = sum(part.change is not Change.UNCHANGED for part in plan.parts)
     if not changes:
-        click.echo("Everything is in place.")
+        screen.say("Everything is in place.")
     elif dry_run:
-        click.echo(f"{changes} of {len(plan.parts)} parts would change; nothing was changed.")
+        screen.say(f"{changes} of {len(plan.parts)} parts would change; nothing was changed.")
     else:
-        click.echo(f"{changes} of {len(plan.parts)} parts installed. The cluster is ready.")
+        screen.say(f"{changes} of {len(plan.parts)} parts installed. The cluster is ready.")

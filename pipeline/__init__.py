@@ -1,11 +1,12 @@
 r"""
 Carry AWS Application Load Balancer logs from S3 into Elasticsearch.
 
-Data walks through these rooms once, left to right:
+Data passes these stages once, left to right, each a folder:
 
-    discovery  ->  reading  ->  parsing  ->  document  ->  sink     ->  outcome
-    ObjectRef      chunks       Record       ECS JSON      replies      Tally
-                                \\____ encoding ____/
+    source  ->  alb                    ->  sink                          ->  outcome
+    ObjectRef   Record                     Batch                             Tally
+    chunks      document, id, index        acknowledged documents, letters
 
-`ingest` joins the rooms for one object: read it first.
+`ingest` joins the stages for one object: read it first. `clients` and `wiring` make from the
+settings what they need; `jobs` work on many objects; `cli` and `lambda/` are the front doors.
 """

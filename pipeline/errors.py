@@ -1,5 +1,5 @@
 """
-Name every way an object can fail, by whose fault it is and whether a retry helps.
+List every way an object can fail: whose fault it is, and whether a retry helps.
 
     PipelineError
     |-- ConfigError                 the operator: a bad setting, 401/403; the message names the fix
@@ -10,24 +10,25 @@ Name every way an object can fail, by whose fault it is and whether a retry help
     |-- PermanentError              the same object fails again
     |   |-- ObjectMissingError      no such key: counted, acknowledged, warned
     |   |-- ObjectCorruptError      damaged gzip: whole lines before the damage are indexed
-    |   |-- ObjectNotAlbError       most of its lines are no ALB log lines
+    |   |-- ObjectNotAlbError       most of its lines are not ALB log lines
     |   `-- NotificationError       a message that should name an object names none
-    `-- AccountingError             our fault: the lines do not add up
+    |-- AccountingError             our fault: the lines do not add up
+    `-- DefectError                 our fault: an exception that nobody foresaw
 
-Lines never raise: a line that does not parse is a value (`Unparsed`), and ends as a dead letter.
+A line never raises: one that does not parse is a value (`Unparsed`) and becomes a dead letter.
 """
 
 
 class PipelineError(Exception):
-    """Cover every error that this package raises on purpose."""
+    """Any error that this package raises on purpose."""
 
 
 class ConfigError(PipelineError):
-    """Tell the operator which setting or permission is wrong, and the fix."""
+    """A setting or permission is wrong; the message names it and the fix."""
 
 
 class RetriableError(PipelineError):
-    """Fail this object now; the same object may work later."""
+    """This object fails now, and may work later."""
 
 
 class SourceUnavailableError(RetriableError):
@@ -35,7 +36,7 @@ class SourceUnavailableError(RetriableError):
 
 
 class ObjectChangedError(SourceUnavailableError):
-    """Another version is there than the one that reading began with."""
+    """The object is no longer the version that was announced, or that reading began with."""
 
 
 class SinkUnavailableError(RetriableError):
@@ -43,15 +44,15 @@ class SinkUnavailableError(RetriableError):
 
 
 class ClusterRefusedError(RetriableError):
-    """Elasticsearch refuses for a cause its operator must mend; nothing is dead-lettered for it."""
+    """Elasticsearch refuses for a cause that its operator must fix; nothing is dead-lettered."""
 
 
 class PermanentError(PipelineError):
-    """Fail this object; trying again gives the same."""
+    """This object fails, and will fail again."""
 
 
 class ObjectMissingError(PermanentError):
-    """The object is not there (any more)."""
+    """The object does not exist, or no longer."""
 
 
 class ObjectCorruptError(PermanentError):
@@ -62,13 +63,25 @@ class ObjectCorruptError(PermanentError):
         self.truncated = truncated
 
 
+class TooManyRejectsError(PermanentError):
+    """More lines of the object are rejected than one object may have dead letters."""
+
+
+class TooManyIndicesError(PermanentError):
+    """The lines of the object are spread over more indices than one object may make."""
+
+
 class ObjectNotAlbError(PermanentError):
-    """Most lines of the object are no ALB log lines."""
+    """Most lines of the object are not ALB log lines."""
 
 
 class NotificationError(PermanentError):
-    """A message that should name an object can not be read, or names none."""
+    """A message that should name an object cannot be understood, or names none."""
 
 
 class AccountingError(PipelineError):
     """Lines read and lines accounted for differ: a defect of this package."""
+
+
+class DefectError(PipelineError):
+    """An exception that nobody foresaw, which is its cause: a defect of this package."""

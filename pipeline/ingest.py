@@ -1,44 +1,47 @@
 """
-Join the rooms for one object. READ THIS FIRST.
+Join the stages for one object. READ THIS FIRST.
 
-An object is the unit of retry, a line the unit of account: whatever happens, the outcome says what
+An object is the unit of retry, a line the unit of account: however it ends, the outcome says what
 became of every line that was read, and an object that failed can be ingested again at any time.
 """
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
-from typing import IO, TYPE_CHECKING
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 from pipeline.alb.document import Context
 from pipeline.alb.fields import Kind
-from pipeline.alb.keys import ObjectName
+from pipeline.alb.filters import Rule
+from pipeline.alb.keys import ObjectName, classify_key
+from pipeline.alb.privacy import NOTHING, Privacy
+from pipeline.deadline import Deadline
 from pipeline.errors import (
     ClusterRefusedError,
     ObjectChangedError,
     ObjectCorruptError,
+    ObjectMissingError,
     ObjectNotAlbError,
     PipelineError,
     SinkUnavailableError,
     SourceUnavailableError,
+    TooManyIndicesError,
 )
 from pipeline.outcome import Outcome, Tally, tally_of
-from pipeline.sink.bulk import Deadline, index_batches
+from pipeline.sink.bulk import BulkSender, Sent
 from pipeline.sink.deadletters import rejects_of, write_dead_letters
+from pipeline.sink.doubt import MOST_REJECTS, Doubt
 from pipeline.sink.encoding import Batch, encode_chunk
 from pipeline.sink.store import Store
-from pipeline.source.continuation import Continuation, Trail
+from pipeline.source.continuation import Continuation, ResumePoint
 from pipeline.source.objects import ObjectRef
-from pipeline.source.reading import Chunk, LongLine, read_object, read_stream
+from pipeline.source.reading import Chunk, LongLine, ObjectReader, read_stream
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-Chunks = Iterator[Chunk | LongLine]
-
-_NOT_ALB_LINES = 1_000
-_NOT_ALB_SHARE = 0.5
+MOST_INDICES = 100
+"""Indices that one object may touch: a forged one must not fill the cluster with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,31 +51,36 @@ class Options:
     connections: int = 2
     bulk_bytes: int = 2_000_000
     keep_original: bool = False
+    provenance: bool = False
+    most_rejects: int = MOST_REJECTS
+    privacy: Privacy = NOTHING
+    exclude: tuple[Rule, ...] = ()
     kind: Kind | None = None
     """Which log every object is, whatever its name says; None: the name tells, else each line."""
+    watch: Callable[[Tally], object] = lambda _: None
+    """Told what became of some lines as soon as it is known, for whoever shows how work goes."""
 
     @property
     def chunk_bytes(self) -> int:
-        """Give the raw bytes whose documents make about one bulk body: they are twice as long."""
+        """Return the raw bytes whose documents make about one bulk body: they are twice as long."""
         return self.bulk_bytes // 2
 
 
-_DEFAULT = Options()
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
+class Time(NamedTuple):
     """
-    The seconds that an object may take, and how many of them before the end reading stops.
+    The time that an object may take.
 
-    What is left of the object then is in the outcome's `rest`; without a reserve it is an error.
+    Reading stops `reserve` seconds before the deadline, so that what is under way can be taken;
+    what is left of the object is then in the outcome's `rest`. Without a reserve it is an error.
     """
 
-    seconds: float = math.inf
+    deadline: Deadline = Deadline()
     reserve: float = 0.0
 
 
-_UNLIMITED = Budget()
+_DEFAULT = Options()
+UNLIMITED = Time()
+_NOTHING = Tally()
 
 
 def ingest_object(
@@ -81,174 +89,194 @@ def ingest_object(
     s3: "S3Client",
     store: Store,
     options: Options = _DEFAULT,
-    budget: Budget = _UNLIMITED,
+    time: Time = UNLIMITED,
 ) -> Outcome:
     """
     Ingest one S3 object, or what is left of it; the outcome holds the error, if any.
 
-    Where the object is not the one any more whose rest was left, the present one is read anew.
+    If the version that was announced, or whose rest was left, is gone, the present one is read from
+    its start. So is an object whose rest alone looks like no ALB log.
     """
-    outcome = _ingest_rest(ref, s3, store, options, budget)
-    if (
-        isinstance(outcome.error, ObjectChangedError)
-        and ref.continuation
-        and not outcome.tally.lines
-    ):
-        return _ingest_rest(replace(ref, continuation=None), s3, store, options, budget)
+    before, outcome = ref.continuation, _ingest_object(ref, s3, store, options, time)
+    if outcome.tally.lines:
+        return outcome
+    match outcome.error:
+        case ObjectChangedError() if before or ref.version_id:
+            present = replace(ref, etag=None, version_id=None, continuation=None)
+            outcome = _ingest_object(present, s3, store, options, time)
+            return replace(outcome, changed=not isinstance(outcome.error, ObjectMissingError))
+        case ObjectNotAlbError() if before and before.start:
+            whole = replace(ref, version_id=before.start.version_id, continuation=None)
+            return _ingest_object(whole, s3, store, options, time)
     return outcome
 
 
-def _ingest_rest(
-    ref: ObjectRef, s3: "S3Client", store: Store, options: Options, budget: Budget
+def _ingest_object(
+    ref: ObjectRef, s3: "S3Client", store: Store, options: Options, time: Time
 ) -> Outcome:
     before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
-    context = replace(context_of(store, options), bucket=ref.bucket, key=ref.key)
-    ingestion = _Ingestion(
-        with_name(context, ref.name),
-        store,
-        options,
-        Deadline().within(budget.seconds),
-        reserve=budget.reserve,
-        read=before.tally.get("lines", 0),
-        unparsed=before.tally.get("rejected", 0),
+    reader = ObjectReader(
+        ref.bucket,
+        ref.key,
+        s3=s3,
+        start=before.start,
+        version_id=ref.version_id,
+        chunk_bytes=options.chunk_bytes,
+        deadline=time.deadline.sooner_by(time.reserve),
     )
-    return ingestion.run(
-        read_object(
-            ref.bucket,
-            ref.key,
-            s3=s3,
-            chunk_bytes=options.chunk_bytes,
-            place=before.place,
-            trail=ingestion.trail,
-            left=lambda: ingestion.deadline.left() - ingestion.reserve,
-        )
-    )
+    context = context_for(store, options, ref.name, bucket=ref.bucket, key=ref.key)
+    ingestion = Ingestion(context, store, options, time, Tally(**before.tally))
+    outcome = ingestion.run(reader, reader.resume_point)
+    announced = ref.etag if before.start is None else None
+    return replace(outcome, changed=bool(announced and reader.etag) and announced != reader.etag)
 
 
 def ingest_stream(
-    stream: IO[bytes],
-    name: str,
-    *,
-    context: Context,
-    store: Store,
-    options: Options = _DEFAULT,
+    stream: IO[bytes], name: str, *, store: Store, options: Options = _DEFAULT
 ) -> Outcome:
-    """Ingest a local file or standard input, plain or gzip."""
+    """Ingest a local file or standard input, plain or gzip; `name` is its path, or an S3 key."""
+    key = classify_key(name)
+    context = context_for(store, options, key if isinstance(key, ObjectName) else None)
     chunks = read_stream(stream, name=name, chunk_bytes=options.chunk_bytes)
-    return _Ingestion(context, store, options, Deadline()).run(chunks)
+    return Ingestion(context, store, options).run(chunks)
 
 
-@dataclass(slots=True)
-class _Ingestion:
-    """One object on its way through the rooms."""
+def context_for(
+    store: Store,
+    options: Options,
+    name: ObjectName | None = None,
+    *,
+    bucket: str | None = None,
+    key: str | None = None,
+) -> Context:
+    """Build the context of an object that is ingested now into this store."""
+    return Context.of(
+        datetime.now(UTC),
+        name=name,
+        kind=options.kind,
+        prefix=store.prefix,
+        period=store.period,
+        bucket=bucket,
+        key=key,
+        stamped=options.provenance,
+        provenance=options.provenance,
+        keep_original=options.keep_original,
+        privacy=options.privacy,
+        exclude=options.exclude,
+    )
 
-    context: Context
-    store: Store
-    options: Options
-    deadline: Deadline
-    reserve: float = 0.0
-    trail: Trail = field(default_factory=Trail)
-    tally: Tally = field(default_factory=Tally)
-    read: int = 0
-    unparsed: int = 0
-    end: int | None = None
-    """Where the last chunk ends in the object's text; None before the first one."""
-    stopped: bool = False
-    cut_off: ObjectCorruptError | SourceUnavailableError | None = None
 
-    def run(self, chunks: Chunks) -> Outcome:
+class Ingestion:
+    """
+    One object on its way through the stages, chunk by chunk; once.
+
+    `before` is what earlier invocations accounted for, as a message says: it makes no guard wider.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        store: Store,
+        options: Options = _DEFAULT,
+        time: Time = UNLIMITED,
+        before: Tally = _NOTHING,
+    ) -> None:
+        self._context, self._store, self._options = context, store, options
+        self._reserve = time.reserve
+        self._deadline = time.deadline.apart()
+        self._doubt = Doubt(
+            most_rejects=options.most_rejects,
+            rejected=before.rejected,
+        )
+        self._indices: set[str] = set()
+        self._tally = Tally()
+
+    def run(
+        self,
+        chunks: Iterable[Chunk | LongLine],
+        resume_point: Callable[[int], ResumePoint] | None = None,
+    ) -> Outcome:
+        """Ingest chunks until they end or time is short; `resume_point` makes the rest of them."""
+        sender = BulkSender(
+            self._store.es, connections=self._options.connections, deadline=self._deadline
+        )
         try:
-            self._carry(chunks)
-        except ClusterRefusedError as error:
-            self.store.prepared.clear()  # an index may be gone: the next object looks again
-            return Outcome(self.tally, error)
+            with sender:
+                outcome = self._carry(chunks, sender, resume_point)
+            self._tally.check()
         except PipelineError as error:
-            return Outcome(self.tally, error)
-        if self.stopped and self.end is not None:
-            return Outcome(self.tally, rest=self.trail.place(self.end))
-        return Outcome(self.tally)
+            if isinstance(error, ClusterRefusedError):
+                self._store.forget()  # an index may be gone: the next object looks again
+            return Outcome(self._tally, error)
+        return replace(outcome, tally=self._tally)
 
-    def _carry(self, chunks: Chunks) -> None:
-        batches = map(self._encode, self._in_time(self._until_cut_off(chunks)))
-        connections, deadline = self.options.connections, self.deadline
-        for batch, replies in index_batches(
-            batches, es=self.store.es, connections=connections, deadline=deadline
-        ):
-            letters = write_dead_letters(
-                rejects_of(batch, replies),
-                context=self.context,
-                store=self.store,
-                deadline=deadline,
-            )
-            self.tally += tally_of(batch, replies, letters)
-        self.tally.check()
-        if self.cut_off:
-            raise self.cut_off
+    def _carry(
+        self,
+        chunks: Iterable[Chunk | LongLine],
+        sender: BulkSender,
+        resume_point: Callable[[int], ResumePoint] | None,
+    ) -> Outcome:
+        stop = self._deadline.sooner_by(self._reserve)
+        outcome, begun = Outcome(_NOTHING), False
+        try:
+            for chunk in chunks:
+                if stop.passed:
+                    outcome = Outcome(_NOTHING, rest=self._rest(chunk, begun, resume_point))
+                    break
+                self._send(self._doubt.weigh(encode_chunk(chunk, self._context)), sender)
+                begun = True
+        except (ObjectCorruptError, SourceUnavailableError) as error:
+            outcome = Outcome(_NOTHING, error)  # whole lines before a cut go their way to the end
+            self._tally += _truncated(error)
+        if not outcome.rest and not isinstance(outcome.error, SourceUnavailableError):
+            self._send(self._doubt.settle(), sender)
+        for sent in sender.finish():
+            self._settle(sent)
+        return outcome
 
-    def _encode(self, chunk: Chunk | LongLine) -> Batch:
-        batch = encode_chunk(chunk, self.context)
-        self.read += batch.read
-        self.unparsed += len(batch.rejects)
-        if self.unparsed > _NOT_ALB_LINES and self.unparsed > _NOT_ALB_SHARE * self.read:
-            raise ObjectNotAlbError(
-                f"{self.unparsed} of the first {self.read} lines are no ALB log lines, such as: "
-                f"{batch.rejects[-1].message}. Nothing of this part was dead-lettered"
-            )
-        self.store.admit(batch.indices, within=self.deadline.left())
-        return batch
-
-    def _in_time(self, chunks: Chunks) -> Chunks:
-        """Let chunks through until the time is short, and then no more."""
-        stoppable = True
-        while not stoppable or self.deadline.left() > self.reserve:
-            chunk = next(chunks, None)
-            if chunk is None:
-                return
-            # Where a long line ends is known only by what comes after it.
-            stoppable = isinstance(chunk, Chunk)
-            if isinstance(chunk, Chunk):
-                self.end = chunk.offset + len(chunk.data)
-            self.trail.forget(chunk.offset)
-            yield chunk
-        if self.end is None or not self.reserve:
+    def _rest(
+        self,
+        chunk: Chunk | LongLine,
+        begun: bool,  # noqa: FBT001
+        resume_point: Callable[[int], ResumePoint] | None,
+    ) -> ResumePoint:
+        """Return where to go on, if this invocation got on at all; else SinkUnavailableError."""
+        if not begun or self._doubt.holds or not self._reserve or resume_point is None:
             raise SinkUnavailableError(
                 "the time is up before the object is: give the function more memory or a longer "
                 "timeout"
             )
-        self.stopped = True
+        return resume_point(chunk.offset)
 
-    def _until_cut_off(self, chunks: Chunks) -> Chunks:
-        """Let the whole lines before a cut through to their end, and keep the error till then."""
-        try:
-            yield from chunks
-        except (ObjectCorruptError, SourceUnavailableError) as error:
-            self.cut_off = error
-            cut_line = error.truncated if isinstance(error, ObjectCorruptError) else 0
-            self.tally += Tally(lines=cut_line, truncated=cut_line)
+    def _send(self, batch: Batch, sender: BulkSender) -> None:
+        """Send a batch once its indices are prepared; account for those that are done by then."""
+        if not batch.read:
+            return
+        self._indices |= batch.indices
+        if len(self._indices) > MOST_INDICES:
+            raise TooManyIndicesError(
+                f"its lines are of more than {MOST_INDICES} days, each an index of its own: split "
+                "it by time, or use indices by month (`alb-logs setup --period month`)"
+            )
+        self._store.admit(batch.indices, deadline=self._deadline)
+        for sent in sender.send(batch):
+            self._settle(sent)
 
-
-def context_of(store: Store, options: Options) -> Context:
-    """Give what is the same for every line that is ingested now, wherever it comes from."""
-    now = datetime.now(UTC)
-    return Context(
-        latest=latest_instant(now),
-        kind=options.kind,
-        prefix=store.prefix,
-        period=store.period,
-        ingested=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        keep_original=options.keep_original,
-    )
-
-
-def with_name(context: Context, name: ObjectName | None) -> Context:
-    """Add what an object's name tells: account, region and, unless one was chosen, the kind."""
-    if name is None:
-        return context
-    return replace(
-        context, kind=context.kind or name.kind, account=name.account, region=name.region
-    )
+    def _settle(self, sent: Sent) -> None:
+        """Write the dead letters of a batch that was sent, and account for its lines."""
+        self._doubt.count(len(sent.replies.refused))
+        letters = write_dead_letters(
+            rejects_of(sent.batch, sent.replies, self._context),
+            context=self._context,
+            store=self._store,
+            deadline=self._deadline,
+            body_bytes=self._options.bulk_bytes,
+        )
+        settled = tally_of(sent.batch, sent.replies, letters)
+        self._tally += settled
+        self._options.watch(settled)
 
 
-def latest_instant(now: datetime) -> str:
-    """Give the last instant that an event may have: a day ahead, for clocks that are wrong."""
-    return (now + timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def _truncated(error: ObjectCorruptError | SourceUnavailableError) -> Tally:
+    cut_line = error.truncated if isinstance(error, ObjectCorruptError) else 0
+    return Tally(lines=cut_line, truncated=cut_line)

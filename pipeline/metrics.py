@@ -20,6 +20,9 @@ METRICS = {
         "Count", "objects that failed; their message comes again, or ends in the dead-letter queue"
     ),
     "ObjectsMissing": Metric("Count", "objects that were not there (any more); acknowledged"),
+    "ObjectsChanged": Metric(
+        "Count", "objects overwritten since they were announced: what is there now was read instead"
+    ),
     "ObjectsSkipped": Metric("Count", "notifications of nothing to ingest: other files, tests"),
     "NotificationErrors": Metric("Count", "messages that should name an object and name none"),
     "StartErrors": Metric(

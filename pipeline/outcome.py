@@ -7,12 +7,17 @@ Each term is counted where it happens and none by subtraction, so the equation c
 breach of it is an error. Every number that is shown to the outside has its name in `METRICS`.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 from pipeline.errors import AccountingError, PipelineError
-from pipeline.sink.bulk import Replies
-from pipeline.sink.encoding import Batch
-from pipeline.source.continuation import Place
+
+if TYPE_CHECKING:  # a command that only parses counts too, and needs no client of Elasticsearch
+    from pipeline.sink.bulk import Replies
+    from pipeline.sink.encoding import Batch
+    from pipeline.source.continuation import ResumePoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,7 @@ class Tally:
     What became of the lines of one object, or of many together.
 
     `bytes` are those of the decompressed lines. `repeated` are lines whose equal stood in the
-    same chunk: they are one request logged twice or, without a trace id, requests that can not
+    same chunk: they are one request logged twice or, without a trace id, requests that cannot
     be told apart; they are among the duplicates. `rejected` lines each have a dead letter.
     """
 
@@ -35,7 +40,7 @@ class Tally:
     repeated: int = 0
     bytes: int = 0
 
-    def __add__(self, other: "Tally") -> "Tally":
+    def __add__(self, other: Tally) -> Tally:
         """Add term by term."""
         return Tally(
             **{term.name: getattr(self, term.name) + getattr(other, term.name) for term in _TERMS}
@@ -57,7 +62,7 @@ class Tally:
             )
 
     def as_dict(self) -> dict[str, int]:
-        """Give the terms by name."""
+        """Return the terms by name."""
         return {term.name: getattr(self, term.name) for term in _TERMS}
 
 
@@ -70,11 +75,13 @@ class Outcome:
     How one object ended: what became of its lines, and the error that stopped it, if any.
 
     `rest` is where to go on, where only the time was up: all lines before it are accounted for.
+    `changed`: the object was overwritten since it was announced, and is read as it is now.
     """
 
     tally: Tally
     error: PipelineError | None = None
-    rest: Place | None = None
+    rest: ResumePoint | None = None
+    changed: bool = False
 
 
 def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:
@@ -84,7 +91,8 @@ def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:
         indexed=replies.created,
         duplicates=replies.duplicates,
         rejected=dead_letters,
+        filtered=replies.filtered + batch.filtered,
         blank=batch.blank,
-        repeated=len(batch.ids) - len(set(batch.ids)),
+        repeated=len(batch.actions) - len({action.id for action in batch.actions}),
         bytes=batch.size,
     )

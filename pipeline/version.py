@@ -1,3 +1,3 @@
-"""State the version of this package, for it has to be known in the Lambda function too."""
+"""State the version of this package, which the Lambda function has to know, too."""
 
 VERSION = "0.1.0"

@@ -1,5 +1,5 @@
 """
-Put the pipeline into AWS: the function's package, and the tool that deploys it.
+Deploy the pipeline to AWS: the function's package, and the tool that deploys it.
 
     lambda_zip   the zip of the function, for either architecture, without Docker
     osls         the open fork of the Serverless Framework, run from Python packages alone

@@ -1,4 +1,4 @@
-# What wakes someone. docs/deploy.md says what each means and what to do.
+# What wakes someone. docs/stack.md says what each alarm means, docs/runbook.md what to do.
 
 locals {
   our_dimensions      = { service = local.name }
@@ -30,11 +30,11 @@ locals {
       dimensions  = local.our_dimensions
       statistic   = "Sum"
       periods     = 6
-      datapoints  = 4 # what passes by itself is nobody's business
+      datapoints  = 4 # what passes by itself needs nobody
       threshold   = 0
     }
     "notification-errors" = {
-      description = "Messages are no notifications of S3. Something else feeds the queue, or a transformation strips them."
+      description = "Messages are not S3 notifications. Something else feeds the queue, or a transformation strips them."
       namespace   = "alb-logs"
       metric      = "NotificationErrors"
       dimensions  = local.our_dimensions
@@ -52,7 +52,7 @@ locals {
       threshold   = 0
     }
     "throttles" = {
-      description = "The account has no concurrency left for the function, whose own brake is below it."
+      description = "The account has no concurrency left for the function, although the function's own limit is lower."
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = local.function_dimensions
@@ -61,7 +61,7 @@ locals {
       threshold   = 0
     }
     "rejected" = {
-      description = "Lines became dead letters. The runbook's heading Rejected says how to see why."
+      description = "Lines became dead letters. The heading Rejected in the runbook shows how to find out why."
       namespace   = "alb-logs"
       metric      = "Rejected"
       dimensions  = local.our_dimensions
@@ -79,7 +79,7 @@ locals {
       threshold   = 0
     }
     "no-lines" = {
-      description = "No line was read for long. The bucket, its notifications or the function is cut off."
+      description = "No line was read for a long time. The bucket, its notifications or the function is cut off."
       namespace   = "alb-logs"
       metric      = "Lines"
       dimensions  = local.our_dimensions
@@ -91,7 +91,7 @@ locals {
 }
 
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26: CloudWatch can not use AWS's own key, and alarms hold no log line
+  #checkov:skip=CKV_AWS_26: CloudWatch cannot use AWS's own key, and alarms hold no log line
   name = "${local.name}-alarms"
 }
 
@@ -117,7 +117,7 @@ resource "aws_cloudwatch_metric_alarm" "pipeline" {
   datapoints_to_alarm = lookup(each.value, "datapoints", null) # all of them
   threshold           = each.value.threshold
   comparison_operator = each.key == "no-lines" ? "LessThanThreshold" : "GreaterThanThreshold"
-  # A function that is not invoked measures nothing.
+  # A function that is not invoked writes no metric.
   treat_missing_data = each.key == "no-lines" ? "breaching" : "notBreaching"
   alarm_actions      = [aws_sns_topic.alarms.arn]
   ok_actions         = [aws_sns_topic.alarms.arn]

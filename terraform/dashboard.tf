@@ -1,4 +1,4 @@
-# The pipeline at a glance: what came, what became of it, how late, and what waits.
+# The pipeline at a glance: what arrived, the outcome, how late, and what waits.
 
 locals {
   service = ["service", local.name]
@@ -6,7 +6,7 @@ locals {
     {
       type = "metric", x = 0, y = 0, width = 12, height = 6
       properties = {
-        title   = "What became of the lines", region = local.region, view = "timeSeries"
+        title   = "Lines by outcome", region = local.region, view = "timeSeries"
         stacked = true, stat = "Sum", period = 300
         metrics = [
           for name in ["Indexed", "Duplicates", "Rejected", "Filtered", "Blank", "Truncated"] :
@@ -20,8 +20,8 @@ locals {
         title = "Objects", region = local.region, view = "timeSeries", stat = "Sum", period = 300
         metrics = [
           for name in [
-            "Objects", "Continuations", "ObjectsFailed", "ObjectsMissing", "ObjectsSkipped",
-            "NotificationErrors", "StartErrors", "AccountingErrors",
+            "Objects", "Continuations", "ObjectsFailed", "ObjectsMissing", "ObjectsChanged",
+            "ObjectsSkipped", "NotificationErrors", "StartErrors", "AccountingErrors",
           ] : concat(["alb-logs", name], local.service)
         ]
       }
@@ -29,7 +29,7 @@ locals {
     {
       type = "metric", x = 0, y = 6, width = 12, height = 6
       properties = {
-        title = "How late, in seconds", region = local.region, view = "timeSeries", period = 300
+        title = "Lag in seconds", region = local.region, view = "timeSeries", period = 300
         metrics = [
           concat(["alb-logs", "DeliveryLag"], local.service, [{ stat = "p50" }]),
           concat(["alb-logs", "DeliveryLag"], local.service, [{ stat = "p99" }]),
@@ -41,7 +41,7 @@ locals {
     {
       type = "metric", x = 12, y = 6, width = 12, height = 6
       properties = {
-        title = "What waits", region = local.region, view = "timeSeries"
+        title = "Waiting messages", region = local.region, view = "timeSeries"
         stat  = "Maximum", period = 300
         metrics = [
           ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", aws_sqs_queue.ingest.name],

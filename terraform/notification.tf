@@ -1,10 +1,10 @@
-# How the queue hears of new objects.
+# How the bucket announces new objects to the queue.
 #
-# S3 has one notification configuration per bucket, and this resource is ALL of it: what others have
-# there is removed when it is applied, and everything when it is destroyed. So it is off unless you
-# say that the bucket is the pipeline's alone. Otherwise `alb-logs connect --bucket BUCKET --queue-arn
-# ARN` adds ours and keeps theirs, or EventBridge hears of the whole bucket beside any other
-# (`alb-logs connect --eventbridge`), and a rule of yours, whose ARN is rule_arn, sends to the queue.
+# S3 has one notification configuration per bucket, and this resource is ALL of it: applying it removes
+# what others have there, destroying it removes everything. So it is off unless you say that only the
+# pipeline uses the bucket. Otherwise `alb-logs connect --bucket BUCKET --queue-arn ARN` adds ours and
+# keeps theirs; or `alb-logs connect --eventbridge` announces objects to EventBridge, and a rule of
+# yours, whose ARN is rule_arn, sends them to the queue.
 
 resource "aws_s3_bucket_notification" "logs" {
   count = var.manage_bucket_notification ? 1 : 0
@@ -17,5 +17,5 @@ resource "aws_s3_bucket_notification" "logs" {
     filter_prefix = var.log_prefix
   }
 
-  depends_on = [aws_sqs_queue_policy.ingest] # S3 tries whether it may send
+  depends_on = [aws_sqs_queue_policy.ingest] # S3 checks that it may send
 }

@@ -4,12 +4,12 @@ output "queue_arn" {
 }
 
 output "dead_letter_queue_url" {
-  description = "Where messages that were given up wait for a redrive."
+  description = "The queue of messages that were given up, for a redrive."
   value       = aws_sqs_queue.dead_letter.url
 }
 
 output "alarm_topic_arn" {
-  description = "What tells of alarms: subscribe to it."
+  description = "The topic of the alarms: subscribe to it."
   value       = aws_sns_topic.alarms.arn
 }
 

@@ -1,10 +1,10 @@
-# The queue between bucket and function, and where its hopeless messages wait for a person.
+# The queue between bucket and function, and the queue of messages that were given up.
 
 resource "aws_sqs_queue" "ingest" {
   name                       = local.name
   visibility_timeout_seconds = var.visibility_timeout
   message_retention_seconds  = var.queue_retention
-  sqs_managed_sse_enabled    = true # a key of one's own would have to be opened to S3
+  sqs_managed_sse_enabled    = true # a key of your own would have to grant S3 access
   redrive_policy = jsonencode({
     deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
     maxReceiveCount     = var.max_receive_count

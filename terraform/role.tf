@@ -1,7 +1,11 @@
-# What the function may do: these actions on these things, and nothing else. Every line is
-# explained in docs/deploy.md; a test compares them with deploy/resources/role.yml.
+# What the function may do: these actions on these resources, and nothing else. docs/access.md
+# explains every line; a test compares them with deploy/resources/role.yml.
 
 locals {
+  # Each account has its folder below AWSLogs/, by its number, as aws-account-id=NUMBER, or below its
+  # organisation's.
+  log_folders = endswith(var.log_prefix, "AWSLogs/") ? var.log_prefix : "${var.log_prefix}*AWSLogs/"
+
   vpc_actions = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -13,7 +17,7 @@ locals {
 }
 
 resource "aws_iam_role" "ingest" {
-  name_prefix        = "${local.name}-" # roles have no region, stages may share a name in two
+  name_prefix        = "${local.name}-" # roles have no region, and stages of two regions may share a name
   description        = "What the function ${local.name} may do"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
@@ -37,12 +41,12 @@ resource "aws_iam_role_policy" "ingest" {
 data "aws_iam_policy_document" "ingest" {
   statement {
     sid       = "ReadLogObjects"
-    actions   = ["s3:GetObject"]
-    resources = ["${local.arn}:s3:::${var.bucket}/${var.log_prefix}*"]
+    actions   = ["s3:GetObject", "s3:GetObjectVersion"] # a version: overwritten since its notification
+    resources = ["${local.arn}:s3:::${var.bucket}/${local.log_folders}*/elasticloadbalancing/*"]
   }
 
-  # Without it a missing object reads as forbidden, and its message would be tried for hours. No
-  # condition on s3:prefix: a GetObject has none, so it would never hold.
+  # Without it S3 reports a missing object as forbidden, and its message would be tried for hours.
+  # No condition on s3:prefix: GetObject has none, so it would never hold.
   statement {
     sid       = "TellMissingFromForbidden"
     actions   = ["s3:ListBucket"]
@@ -78,7 +82,7 @@ data "aws_iam_policy_document" "ingest" {
     content {
       sid       = "ReadTheApiKey"
       actions   = ["ssm:GetParameter"]
-      resources = ["${local.arn}:ssm:${local.region}:${local.account}:parameter${statement.value}"]
+      resources = ["${local.arn}:ssm:${local.region}:${local.account}:parameter${regex("^[^#]*", statement.value)}"]
     }
   }
 
@@ -88,7 +92,7 @@ data "aws_iam_policy_document" "ingest" {
       sid     = "ReadTheApiKeySecret"
       actions = ["secretsmanager:GetSecretValue"]
       # AWS adds a hyphen and six characters to a secret's name.
-      resources = ["${local.arn}:secretsmanager:${local.region}:${local.account}:secret:${statement.value}-??????"]
+      resources = ["${local.arn}:secretsmanager:${local.region}:${local.account}:secret:${regex("^[^#]*", statement.value)}-??????"]
     }
   }
 
@@ -115,11 +119,11 @@ data "aws_iam_policy_document" "ingest" {
     content {
       sid       = "StandInTheVpc"
       actions   = statement.value
-      resources = ["*"] # Lambda asks for them before there is an interface to name
+      resources = ["*"] # Lambda checks for them before an interface exists
     }
   }
 
-  # Lambda needs those, the code in the function does not.
+  # Lambda needs these, the code in the function does not.
   dynamic "statement" {
     for_each = length(var.subnet_ids) == 0 ? [] : [local.vpc_actions]
     content {

@@ -1,5 +1,5 @@
-# The parameters of serverless.yml, under the same names and with the same defaults: docs/deploy.md
-# explains each. What is here alone is at the end.
+# The parameters of serverless.yml, with the same names and defaults: docs/stack.md explains each.
+# Those that only exist here are at the end.
 
 # What to read
 
@@ -9,12 +9,12 @@ variable "bucket" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._-]{3,255}$", var.bucket))
-    error_message = "Give the bucket's name alone, without s3:// and what follows."
+    error_message = "Write only the bucket's name, without s3:// and without a key."
   }
 }
 
 variable "bucket_account" {
-  description = "The account the bucket belongs to, where that is another."
+  description = "The account that the bucket belongs to, if it is another one."
   type        = string
   default     = ""
 
@@ -25,13 +25,16 @@ variable "bucket_account" {
 }
 
 variable "log_prefix" {
-  description = "How the keys of log objects begin, and what may be read."
+  description = "How the keys of log objects begin: with AWSLogs/, or with what stands before it."
   type        = string
   default     = "AWSLogs/"
 
   validation {
-    condition     = can(regex("^([^/*][^*]*)?$", var.log_prefix))
-    error_message = "Write it as keys begin: without bucket, leading / or *."
+    condition = (
+      can(regex("^([^/*?$][^*?$]*)?$", var.log_prefix)) &&
+      length(regexall("AWSLogs", trimsuffix(var.log_prefix, "AWSLogs/"))) == 0
+    )
+    error_message = "Write the beginning of a key, up to AWSLogs/ or before it: without bucket, leading /, * or ?."
   }
 }
 
@@ -42,7 +45,7 @@ variable "topic_arn" {
 
   validation {
     condition     = can(regex("^(arn:aws[a-z-]*:sns:.+)?$", var.topic_arn))
-    error_message = "Give the ARN of an SNS topic."
+    error_message = "Set the ARN of an SNS topic."
   }
 }
 
@@ -53,12 +56,12 @@ variable "rule_arn" {
 
   validation {
     condition     = can(regex("^(arn:aws[a-z-]*:events:.+)?$", var.rule_arn))
-    error_message = "Give the ARN of an EventBridge rule."
+    error_message = "Set the ARN of an EventBridge rule."
   }
 }
 
 variable "bucket_roles" {
-  description = "For buckets of other accounts, the role to read each with: bucket = role's ARN."
+  description = "Roles to read buckets of other accounts with: bucket = ARN of the role."
   type        = map(string)
   default     = {}
 
@@ -75,24 +78,24 @@ variable "kms_key_arns" {
 
   validation {
     condition     = alltrue([for key in var.kms_key_arns : can(regex("^arn:aws[a-z-]*:kms:[^*]+:key/[^*]+$", key))])
-    error_message = "Give ARNs of keys; an alias is none, and neither is a star."
+    error_message = "Set ARNs of keys; an alias or a star is not allowed."
   }
 }
 
-# Where to write. Empty is unset.
+# Where to write. Empty means unset.
 
 variable "es_url" {
-  description = "Addresses of Elasticsearch, by commas."
+  description = "Addresses of Elasticsearch, separated by commas."
   type        = string
   default     = ""
 
   validation {
     condition     = (var.es_url == "") != (var.es_cloud_id == "")
-    error_message = "Set es_url or es_cloud_id, and not both."
+    error_message = "Set either es_url or es_cloud_id."
   }
   validation {
     condition     = can(regex("^[^@]*$", var.es_url))
-    error_message = "Leave user and password out of the address: they would stand in the state."
+    error_message = "Leave user and password out of the address: they would end up in the state."
   }
 }
 
@@ -103,7 +106,7 @@ variable "es_cloud_id" {
 }
 
 variable "es_api_key_parameter" {
-  description = "SSM parameter (SecureString) with the API key; its name begins with /."
+  description = "SSM parameter (SecureString) with the API key; its name begins with /. #FIELD after it if it is JSON."
   type        = string
   default     = ""
 
@@ -113,19 +116,25 @@ variable "es_api_key_parameter" {
   }
   validation {
     condition     = var.es_api_key_parameter == "" || var.es_api_key_secret == ""
-    error_message = "Set es_api_key_parameter or es_api_key_secret, not both."
+    error_message = "Set either es_api_key_parameter or es_api_key_secret."
   }
 }
 
 variable "es_api_key_secret" {
-  description = "Secrets Manager secret with the API key, instead, by its name."
+  description = "Secrets Manager secret with the API key instead, by name; #FIELD after it if it is JSON."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^[^:]*$", var.es_api_key_secret))
-    error_message = "Give the secret's name, not its ARN."
+    error_message = "Set the secret's name, not its ARN."
   }
+}
+
+variable "es_insecure_http" {
+  description = "Send the key over plain http to another machine: only in a network that you trust."
+  type        = bool
+  default     = false
 }
 
 variable "es_ca_cert" {
@@ -135,13 +144,13 @@ variable "es_ca_cert" {
 }
 
 variable "es_compress" {
-  description = "Compress what is sent: where traffic to Elasticsearch is paid for."
+  description = "Compress requests: useful if traffic to Elasticsearch costs money."
   type        = bool
   default     = false
 }
 
 variable "es_connections" {
-  description = "Bulk requests under way at once, per function."
+  description = "Concurrent bulk requests per function."
   type        = number
   default     = 2
 
@@ -163,26 +172,90 @@ variable "bulk_bytes" {
 }
 
 variable "index_prefix" {
-  description = "Begins every index's name; the one that setup was run with."
+  description = "First part of every index name; the one that setup was run with."
   type        = string
   default     = "alb-logs"
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9._-]{0,99}$", var.index_prefix))
-    error_message = "Use small letters, digits and hyphens."
+    error_message = "Use lower-case letters, digits and hyphens."
   }
 }
 
-variable "keep_original" {
-  description = "Keep the raw line too."
+variable "provenance" {
+  description = "Keep bucket, key and time of ingestion in every document."
   type        = bool
   default     = false
+}
+
+variable "keep_original" {
+  description = "Also keep the raw line."
+  type        = bool
+  default     = false
+}
+
+variable "most_rejects" {
+  description = "Dead letters of one object, at most; with more of them it fails."
+  type        = number
+  default     = 10000
+
+  validation {
+    condition     = var.most_rejects >= 0 && var.most_rejects <= 1000000
+    error_message = "0 to 1000000."
+  }
+}
+
+# What of it: docs/privacy.md
+
+variable "redact_query" {
+  description = "Query parameters whose values are redacted: names, separated by commas, or * for all."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.redact_query == "*" || can(regex("^[^*?&;#=%\\[]*$", var.redact_query))
+    error_message = "Write names, separated by commas, or * alone."
+  }
+}
+
+variable "anonymize_ip" {
+  description = "Leading bits of the client's address that are kept, of IPv4 and IPv6: 24,48."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = can(regex("^([0-9]{1,2} *, *[0-9]{1,3})?$", var.anonymize_ip))
+    error_message = "Write two numbers of bits: 24,48."
+  }
+}
+
+variable "drop_fields" {
+  description = "Fields that no document gets, separated by commas."
+  type        = string
+  default     = ""
+}
+
+variable "exclude" {
+  description = "Lines that are not indexed but counted as filtered: rules, separated by semicolons."
+  type        = string
+  default     = ""
+}
+
+variable "dead_letter_lines" {
+  description = "Keep the raw line in dead letters: on or off; by default off where one of these four is set."
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = contains(["", "on", "off"], var.dead_letter_lines)
+    error_message = "on or off."
+  }
 }
 
 # What runs
 
 variable "architecture" {
-  description = "The one that the zip was made for: make package ARCH=…"
+  description = "The architecture that the zip was made for: make package ARCH=…"
   type        = string
   default     = "arm64"
 
@@ -193,7 +266,7 @@ variable "architecture" {
 }
 
 variable "memory" {
-  description = "MB; the processor's share grows with it."
+  description = "MB; the share of the processor grows with it."
   type        = number
   default     = 1024
 
@@ -204,7 +277,7 @@ variable "memory" {
 }
 
 variable "timeout" {
-  description = "Seconds; what does not fit goes on in a new invocation."
+  description = "Seconds; what does not fit continues in a new invocation."
   type        = number
   default     = 300
 
@@ -215,7 +288,7 @@ variable "timeout" {
 }
 
 variable "subnet_ids" {
-  description = "Subnets, only for a cluster that is reached from a VPC alone."
+  description = "Subnets, only for a cluster that can be reached only from a VPC."
   type        = list(string)
   default     = []
 
@@ -234,13 +307,13 @@ variable "security_group_ids" {
 # How hard it pushes, and how long it keeps trying
 
 variable "maximum_concurrency" {
-  description = "Functions that write to Elasticsearch at once: the brake."
+  description = "How many functions write to Elasticsearch at once: the limit that protects it."
   type        = number
   default     = 5
 
   validation {
     condition     = var.maximum_concurrency >= 2 && var.maximum_concurrency <= 1000
-    error_message = "2 to 1000, as AWS has it."
+    error_message = "2 to 1000, as AWS requires."
   }
 }
 
@@ -267,13 +340,13 @@ variable "batching_window" {
 }
 
 variable "visibility_timeout" {
-  description = "Seconds that a message is hidden while it is worked on."
+  description = "Seconds that a message is hidden while it is processed."
   type        = number
   default     = 1830
 
   validation {
     condition     = var.visibility_timeout >= 6 * var.timeout + var.batching_window
-    error_message = "At least 6 x timeout + batching_window, as AWS asks."
+    error_message = "At least 6 x timeout + batching_window, as AWS recommends."
   }
   validation {
     condition     = var.visibility_timeout <= 43200
@@ -282,13 +355,13 @@ variable "visibility_timeout" {
 }
 
 variable "max_receive_count" {
-  description = "Deliveries before a message is given up; as it stands, five hours from the first to the last."
+  description = "Deliveries before a message is given up; by default, five hours from the first to the last."
   type        = number
   default     = 15
 
   validation {
     condition     = var.max_receive_count * var.visibility_timeout >= 14400
-    error_message = "x visibility_timeout must be 4 hours or more: less would not outlast an hour without Elasticsearch."
+    error_message = "max_receive_count x visibility_timeout must be 4 hours or more: less would not outlast an hour without Elasticsearch."
   }
 }
 
@@ -299,11 +372,11 @@ variable "queue_retention" {
 
   validation {
     condition     = var.queue_retention >= 2 * var.max_receive_count * var.visibility_timeout
-    error_message = "At least 2 x max_receive_count x visibility_timeout: else messages expire unseen."
+    error_message = "At least 2 x max_receive_count x visibility_timeout: otherwise messages expire unseen."
   }
   validation {
     condition     = var.queue_retention <= var.dlq_retention
-    error_message = "At most dlq_retention: a message's age counts from its first queue on."
+    error_message = "At most dlq_retention: the age of a message includes its time in the first queue."
   }
 }
 
@@ -318,16 +391,16 @@ variable "dlq_retention" {
   }
 }
 
-# Who hears of it
+# Who is notified
 
 variable "alarm_email" {
-  description = "Who gets mail; confirm the subscription that AWS sends."
+  description = "Address that gets mail; confirm the subscription that AWS sends."
   type        = string
   default     = ""
 
   validation {
     condition     = can(regex("^(.+@.+)?$", var.alarm_email))
-    error_message = "Give one address."
+    error_message = "Set one address."
   }
 }
 
@@ -338,12 +411,12 @@ variable "oldest_message" {
 
   validation {
     condition     = var.oldest_message >= 300
-    error_message = "300 or more: what is measured covers five minutes."
+    error_message = "300 or more: the metric covers five minutes."
   }
 }
 
 variable "silence" {
-  description = "Times five minutes without a line before the alarm."
+  description = "Periods of five minutes without a line before the alarm."
   type        = number
   default     = 6
 
@@ -360,31 +433,31 @@ variable "log_retention" {
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653], var.log_retention)
-    error_message = "CloudWatch has 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 … days."
+    error_message = "CloudWatch allows 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 … days."
   }
 }
 
 # Only here
 
 variable "stage" {
-  description = "Ends every name, so that stages can share an account. What --stage is to osls."
+  description = "Last part of every name, so that stages can share an account; --stage in osls."
   type        = string
   default     = "dev"
 
   validation {
     condition     = can(regex("^[a-z0-9][a-z0-9-]{0,27}$", var.stage))
-    error_message = "Use up to 28 small letters, digits and hyphens."
+    error_message = "Use up to 28 lower-case letters, digits and hyphens."
   }
 }
 
 variable "package_directory" {
-  description = "Where make package put the zip; the dist of this repository unless given."
+  description = "Folder where make package put the zip; by default dist in this repository."
   type        = string
   default     = ""
 }
 
 variable "es_api_key" {
-  description = "The API key, for the module to put into es_api_key_parameter. Better put it there yourself."
+  description = "The API key, for the module to write into es_api_key_parameter. It is better to do that yourself."
   type        = string
   default     = ""
   sensitive   = true
@@ -392,18 +465,18 @@ variable "es_api_key" {
 }
 
 variable "es_api_key_version" {
-  description = "0: the parameter is yours. From 1 on the module writes es_api_key to it, whenever this rises."
+  description = "0: you keep the parameter. From 1 on the module writes es_api_key to it whenever this number rises."
   type        = number
   default     = 0
 
   validation {
     condition     = var.es_api_key_version == 0 || var.es_api_key_parameter != ""
-    error_message = "Name the parameter: es_api_key_parameter."
+    error_message = "Set the name of the parameter: es_api_key_parameter."
   }
 }
 
 variable "manage_bucket_notification" {
-  description = "Own ALL of the bucket's notifications: any that others have there are removed. See notification.tf."
+  description = "Own ALL notifications of the bucket: those of others are removed. See notification.tf."
   type        = bool
   default     = false
 }

@@ -1,4 +1,4 @@
-# 1.11 has write-only arguments: with them an API key reaches SSM and no state.
+# 1.11 has write-only arguments: an API key reaches SSM and stays out of the state.
 terraform {
   required_version = ">= 1.11"
 

@@ -1,6 +1,6 @@
-// Give the role ARNs in the parameter bucket-roles, each once, for the statement in role.yml that
-// lets the function assume them: so that the setting and the permission can not differ.
-// What a pair is, pipeline/config.py says: ALB_LOGS_BUCKET_ROLES.
+// Return the role ARNs in the parameter bucket-roles, each once, for the statement in role.yml that
+// lets the function assume them: so the setting and the permission cannot differ.
+// pipeline/config.py defines a pair: ALB_LOGS_BUCKET_ROLES.
 
 'use strict';
 
@@ -11,7 +11,10 @@ module.exports = async ({ resolveVariable }) => {
   const text = await resolveVariable('param:bucket-roles');
   const roles = text.split(/\s+/).filter(Boolean).map((pair) => {
     const found = PAIR.exec(pair);
-    if (!found) throw new Error(`bucket-roles: '${pair}' is no pair BUCKET=ROLE_ARN`);
+    if (!found) {
+      const error = new Error(`bucket-roles: '${pair}' is no pair BUCKET=ROLE_ARN`);
+      throw Object.assign(error, { stack: '' }); // osls would print that instead of the message
+    }
     return found[1];
   });
   return [...new Set(roles)];

@@ -1,4 +1,4 @@
-# One stage of the pipeline, its state in S3, a lock in DynamoDB. terraform/README.md leads through it.
+# One stage of the pipeline, its state in S3, a lock in DynamoDB. terraform/README.md explains it.
 
 terraform {
   required_version = ">= 1.11"
@@ -10,11 +10,11 @@ terraform {
     }
   }
 
-  # Bucket, key and region come by stage: terraform init -backend-config=…
+  # Bucket, key and region differ by stage: terraform init -backend-config=…
   backend "s3" {
     encrypt        = true
     dynamodb_table = "terraform-locks"
-    # `use_lockfile = true` locks in the bucket alone, without the table.
+    # `use_lockfile = true` locks in the bucket itself, without the table.
   }
 }
 

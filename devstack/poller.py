@@ -1,9 +1,9 @@
 """
-Stand in for Lambda's poller of a queue: give its messages to the real handler, in this process.
+Play Lambda's poller of a queue: pass its messages to the real handler, in this process.
 
-Messages come as AWS hands them over, those that fail go back to the queue by themselves, and one
-in every few is handed over twice, as AWS may. Run as `python -m devstack.poller QUEUE_URL`; it ends
-when the queue is empty.
+Messages look as AWS delivers them, failed ones return to the queue one by one, and one in every few
+is delivered twice, as AWS may. Run as `python -m devstack.poller QUEUE_URL`; it ends when the queue
+is empty.
 
 docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 """
@@ -29,7 +29,7 @@ BATCH = 10
 
 @dataclass(slots=True)
 class Invocation:
-    """What the handler asks of Lambda's context: its name, and the time it has left."""
+    """The part of Lambda's context that the handler uses: its name, and the time left."""
 
     seconds: float = 300.0
     function_name: str = "alb-logs"
@@ -39,12 +39,12 @@ class Invocation:
     began: float = field(default_factory=time.monotonic)
 
     def get_remaining_time_in_millis(self) -> int:
-        """Give the milliseconds left, as Lambda's context does."""
+        """Return the milliseconds left, as Lambda's context does."""
         return int((self.began + self.seconds - time.monotonic()) * 1_000)
 
 
 def poll(queue_url: str, *, sqs: "SQSClient", twice_every: int = 0) -> None:
-    """Hand every message to the handler until the queue is empty."""
+    """Pass every message to the handler until the queue is empty."""
     handler = importlib.import_module("lambda.handler").handler
     numbers = count(1)
     for messages in _batches(queue_url, sqs):
@@ -57,7 +57,7 @@ def poll(queue_url: str, *, sqs: "SQSClient", twice_every: int = 0) -> None:
 
 
 def _invoke(handler: Any, messages: "list[MessageTypeDef]") -> set[str]:  # noqa: ANN401
-    """Invoke the handler and give the ids of the messages that failed."""
+    """Invoke the handler and return the ids of the messages that failed."""
     if not messages:
         return set()
     answer = handler({"Records": [_record(message) for message in messages]}, Invocation())
@@ -91,7 +91,7 @@ def _batches(queue_url: str, sqs: "SQSClient") -> "Iterator[list[MessageTypeDef]
 
 
 def waiting(queue_url: str, sqs: "SQSClient") -> int:
-    """Give how many messages are in a queue, those under way included."""
+    """Return how many messages are in a queue, including those being processed."""
     attributes = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=["All"])["Attributes"]
     return int(attributes["ApproximateNumberOfMessages"]) + int(
         attributes["ApproximateNumberOfMessagesNotVisible"]

@@ -1,9 +1,9 @@
 """
 Start, watch and stop a server of the local stack, and leave nothing of it behind.
 
-Each server runs in a session of its own, so that it can be ended together with what it started
-and with nothing else. It is not tied to a terminal: whoever starts one stops it, and if that
-process dies without a word, a guard beside the server does.
+Each server runs in a session of its own, so it can be ended together with its children and nothing
+else. It is not tied to a terminal: the process that starts it stops it, and if that process is
+killed, a guard beside the server stops it.
 """
 
 import os
@@ -28,8 +28,8 @@ from urllib.parse import urlsplit
 
 HOST = "127.0.0.1"
 
-# Below the range from which systems take the ports of outgoing connections: a server that needs
-# seconds until it listens would lose one of those to any client that connects meanwhile.
+# Below the range from which systems take the ports of outgoing connections: a client that connects
+# in the seconds until a server listens could take such a port.
 _PORTS = range(20_000, 32_000)
 
 # Reads until its standard input ends, which is when the process that holds the other end is gone.
@@ -49,12 +49,12 @@ _DEATH_SECONDS = 5.0
 
 
 class ServerError(RuntimeError):
-    """A server of the local stack cannot be had; the message says why."""
+    """A server of the local stack cannot start; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """Say how a server is started. Without `env` it inherits ours, without `uid` our user."""
+    """How to start a server. Without `env` it inherits ours, without `uid` our user."""
 
     name: str
     argv: tuple[str, ...]
@@ -65,10 +65,10 @@ class Command:
 
 class Server(ABC):
     """
-    Hold one server: a command, the URL it answers at, and the process while it runs.
+    One server: a command, the URL it answers at, and the process while it runs.
 
-    As a context manager it stops the server and removes `scratch`, the directory made for it.
-    `stop` alone keeps that directory, so that `restart` finds the data again.
+    As a context manager it stops the server and removes `scratch`, the folder made for it. `stop`
+    alone keeps that folder, so that `restart` finds the data again.
     """
 
     def __init__(self, url: str, command: Command, *, scratch: Path | None = None) -> None:
@@ -82,37 +82,37 @@ class Server(ABC):
         )
 
     def __enter__(self) -> Self:
-        """Give the server itself, which runs already."""
+        """Return the server itself, which is already running."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """Stop the server and remove its scratch directory."""
+        """Stop the server and remove its scratch folder."""
         self.stop()
         if self._remove:
             self._remove()
 
     @property
     def log_path(self) -> Path:
-        """Name the file that holds all that the server printed."""
+        """Return the path of the file with everything that the server printed."""
         return self._command.log_path
 
     @property
     def pid(self) -> int:
-        """Give the server's process id, which is that of its process group too."""
+        """Return the server's process id, which is also that of its process group."""
         if self._process is None:
             raise ServerError(f"{self._command.name} is not running")
         return self._process.pid
 
     @property
     def running(self) -> bool:
-        """Tell whether the process is there."""
+        """Return whether the process is running."""
         return self._process is not None and self._process.poll() is None
 
     @abstractmethod
     def ready(self) -> bool:
-        """Tell whether the server does its work already."""
+        """Return whether the server is ready for requests."""
 
     def start(self, *, within: float) -> Self:
         """Start the process and return when the server is ready; else stop it and raise."""
@@ -126,7 +126,7 @@ class Server(ABC):
         return self
 
     def stop(self, *, grace: float = 20.0) -> None:
-        """Ask the server to end (SIGTERM), and make it end (SIGKILL) when `grace` is over."""
+        """Ask the server to end (SIGTERM), and kill it (SIGKILL) after `grace` seconds."""
         if self._process and self.running:
             self._process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -134,7 +134,7 @@ class Server(ABC):
         self.kill()
 
     def kill(self) -> None:
-        """End the server and all that it started at once, as a lost machine would (SIGKILL)."""
+        """Kill the server and its children at once, as losing the machine would (SIGKILL)."""
         if self._end:
             self._end()
         self._process = self._end = None
@@ -158,7 +158,7 @@ class Server(ABC):
 
 
 def free_port() -> int:
-    """Find a port of this machine that nobody listens on now."""
+    """Return a port of this machine that nobody listens on now."""
     while True:
         port = secrets.choice(_PORTS)
         with socket.socket() as probe, suppress(OSError):
@@ -167,7 +167,7 @@ def free_port() -> int:
 
 
 def http_status(url: str, *, timeout: float = 5.0) -> int | None:
-    """Get `url`, past any proxy and whatever its certificate; None when nothing answers."""
+    """Get `url` past any proxy, without checking its certificate; None if nothing answers."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}?{parts.query}"
     with closing(_connection(parts.scheme, parts.netloc, timeout)) as connection:
@@ -179,7 +179,7 @@ def http_status(url: str, *, timeout: float = 5.0) -> int | None:
 
 
 def log_tail(path: Path, lines: int = 40) -> str:
-    """Read the last lines of a log."""
+    """Return the last lines of a log."""
     return "\n".join(path.read_text(errors="replace").splitlines()[-lines:])
 
 
@@ -209,7 +209,7 @@ def _launch(command: Command) -> subprocess.Popen[bytes]:
 
 
 def _launch_guard(pid: int, scratch: Path | None) -> subprocess.Popen[bytes]:
-    # In a session of its own too: what ends our process group must not end the guard first.
+    # In a session of its own, too: whatever ends our process group must not end the guard first.
     subjects = [str(pid), *([str(scratch)] if scratch else [])]
     return subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _GUARD, *subjects],
@@ -221,7 +221,7 @@ def _launch_guard(pid: int, scratch: Path | None) -> subprocess.Popen[bytes]:
 
 
 def _end(process: subprocess.Popen[bytes], guard: subprocess.Popen[bytes]) -> None:
-    """Kill the whole process group, wait until it is gone, and send the guard home."""
+    """Kill the whole process group, wait until it is gone, and release the guard."""
     _signal_group(process.pid, signal.SIGKILL)
     process.wait()
     # The server's own children are not ours to wait for; whoever reaps them may be slow.
@@ -233,7 +233,7 @@ def _end(process: subprocess.Popen[bytes], guard: subprocess.Popen[bytes]) -> No
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Send a signal to a process group; False when nobody is left in it."""
+    """Send a signal to a process group; return False if no process is left in it."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:

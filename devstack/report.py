@@ -1,10 +1,10 @@
 """
-Ask Elasticsearch what arrived, hold it against what was written, and print both.
+Ask Elasticsearch what arrived, compare it with what was written, and print both.
 
-The ids that are compared come from the traffic generator's own reckoning, never from the pipeline.
+The expected ids come from the traffic generator's own computation, never from the pipeline.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,14 +30,14 @@ class Account:
 
     @property
     def right(self) -> bool:
-        """Tell whether exactly what was written is there."""
+        """Return whether exactly what was written is there."""
         return self.written == self.found
 
 
 def take_accounts(
     es: Elasticsearch, prefix: str, written: Sequence[WrittenObject]
 ) -> dict[str, Account]:
-    """Compare, for each kind and for the dead letters, the sets of ids."""
+    """Compare the sets of ids of each kind and of the dead letters."""
     es.indices.refresh(index=f"{prefix}-*")
     accounts = {
         kind: Account(
@@ -53,7 +53,7 @@ def take_accounts(
 def print_accounts(
     accounts: dict[str, Account], handled: dict[str, float], console: Console
 ) -> None:
-    """Print what was written and found, and what the handler's own metrics say of it."""
+    """Print what was written and what was found, and the handler's own metrics."""
     table = Table("", "written", "found", "missing", "too many", title="Every line once")
     for name, account in accounts.items():
         table.add_row(
@@ -75,9 +75,19 @@ def print_accounts(
     equal = "=" if total == handled["Lines"] else "[red]≠[/red]"
     console.print(
         f"The handler read {handled['Lines']:,.0f} lines {equal} {said}\n"
-        "(lines that were delivered again are among the duplicates).",
+        f"{_delivered_again(accounts, handled)}",
         highlight=False,
         soft_wrap=True,
+    )
+
+
+def _delivered_again(accounts: dict[str, Account], handled: dict[str, float]) -> str:
+    """Explain why more lines were rejected than there are dead letters."""
+    letters = len(accounts["dead letters"].found)
+    again = handled.get("Rejected", 0) - letters
+    return (
+        f"Lines that were delivered again are duplicates. Of the rejected, {again:,.0f} came "
+        f"again; a dead letter\nhas the id of its line, so there are {letters:,} of them."
     )
 
 
@@ -100,15 +110,20 @@ def print_dead_letters(es: Elasticsearch, prefix: str, console: Console) -> None
     console.print(table)
 
 
-def print_traffic(es: Elasticsearch, prefix: str, console: Console) -> None:
+def print_traffic(
+    es: Elasticsearch, prefix: str, load_balancers: Collection[str], console: Console
+) -> None:
     """Print requests, errors and latencies of each load balancer, and the slowest templates."""
     index = f"{prefix}-access-*"
     table = Table(
         "load balancer", "requests", "5xx", "p50", "p95", "p99", title="Target latency in seconds"
     )
     balancers = {"field": "observer.name", "size": 20}
+    odd = []
     for each in _buckets(es, index, balancers):
         table.add_row(each["key"], f"{each['doc_count']:,}", _error_share(each), *_latency(each))
+        odd += [each["key"]] if each["key"] not in load_balancers else []
+    table.caption = f"in odd lines that are mixed in: {', '.join(odd)}" if odd else None
     _right_align(table, console)
     table = Table("url.template", "requests", "5xx", "p50", "p95", "p99", title="Slowest templates")
     templates = {
@@ -123,7 +138,7 @@ def print_traffic(es: Elasticsearch, prefix: str, console: Console) -> None:
 
 
 def bytes_per_document(es: Elasticsearch, prefix: str) -> float:
-    """Give the bytes on disk of one access log document, after merging."""
+    """Return the bytes on disk of one access log document, after merging."""
     index = f"{prefix}-access-*"
     es.options(request_timeout=120).indices.forcemerge(index=index, max_num_segments=1)
     es.indices.flush(index=index, force=True)

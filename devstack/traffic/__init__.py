@@ -2,7 +2,7 @@
 Generate realistic Application Load Balancer traffic from a seed: same seed, same bytes.
 
 It shares no code with the pipeline and writes every line from its own knowledge of the
-format, so that it can serve as a check on the pipeline. `objects` fills a bucket with an hour
+format, so it can serve as a check on the pipeline. `objects` fills a bucket with an hour
 of three load balancers; `access`, `odd`, `bad`, `connections` and `health` write lines.
 """
 

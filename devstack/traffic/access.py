@@ -1,7 +1,7 @@
 """
 Write access log lines of the current generation, 36 fields, and cut them to older ones.
 
-Every line of `ordinary_lines` is plain: ASCII, no escapes, each field where AWS has it.
+Every line of `ordinary_lines` is plain: ASCII, no escapes, every field where AWS puts it.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def ordinary_lines(
 
 
 def access_lines(scene: Scene, seed: int | str, count: int) -> Iterator[bytes]:
-    """Yield `count` lines of this scene; same seed, same bytes."""
+    """Yield `count` lines of this scene; the same seed makes the same bytes."""
     rng = Random(f"access/{seed}/{scene.character.name}")
     for visit in visits(scene, seed, count):
         yield _line(scene, visit, rng)

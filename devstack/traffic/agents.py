@@ -90,7 +90,7 @@ def _releases(form: str, majors: range, minors: range) -> list[str]:
 
 
 def _mixed(*lists: list[str]) -> tuple[str, ...]:
-    """Mix families and versions, always in the same order, or popularity would follow one."""
+    """Mix families and versions in a fixed order, so that no family is the most popular."""
     agents = [agent for each in lists for agent in each]
     Random("agents").shuffle(agents)
     return tuple(dict.fromkeys(agents))

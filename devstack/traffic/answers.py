@@ -1,8 +1,8 @@
 """
-Decide what becomes of a request: who answers it, how fast, and with which status.
+Decide the outcome of a request: who answers it, how fast, and with which status.
 
 Each function here is a *fate*; a listener draws one per request by weight. The shapes
-(where -1 stands, which fields are `-`) follow AWS's description of the access log.
+(which fields are -1, which are `-`) follow AWS's description of the access log.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _LAMBDA_REASONS = ("LambdaInvalidResponse", "LambdaUnhandled", "LambdaThrottling
 
 
 class Answer(NamedTuple):
-    """Hold the fields of a line that depend on what became of the request."""
+    """The fields of a line that depend on the outcome of the request."""
 
     url: str
     status: str
@@ -82,7 +82,7 @@ def upgraded(route: Route, rng: Random) -> Answer:
 
 
 def failed_function(route: Route, rng: Random) -> Answer:
-    """Let a Lambda function fail; a route to machines is served as usual."""
+    """Let a Lambda function fail; a route to instances is served as usual."""
     answer = served(route, rng)
     if route.group.function_arn == "-":
         return answer
@@ -101,12 +101,12 @@ def fixed(route: Route, rng: Random) -> Answer:
 
 
 def blocked(_route: Route, rng: Random) -> Answer:
-    """Let the web application firewall refuse."""
+    """Let the web application firewall refuse the request."""
     return Answer(pick(ATTACK_PATHS, rng), "403", 520, 1, actions="waf")
 
 
 def challenged(route: Route, rng: Random) -> Answer:
-    """Send the client to log in."""
+    """Redirect the client to the log-in page."""
     answer = Answer(route.url(rng), "302", 1_120, 2, actions="authenticate")
     return answer._replace(group_arn=route.group.arn)
 
@@ -131,7 +131,7 @@ def too_many_hops(route: Route, rng: Random) -> Answer:
 
 
 def protocol_mismatch(route: Route, rng: Random) -> Answer:
-    """Refuse a protocol version that the target group does not take (464)."""
+    """Refuse a protocol version that the target group does not support (464)."""
     return Answer(route.url(rng), "464", 0, 0, group_arn=route.group.arn, actions="-")
 
 

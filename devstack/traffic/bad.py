@@ -1,8 +1,8 @@
 """
-Write lines that are no access log lines and have to be rejected, each with a reason.
+Write lines that are no access log lines and must be rejected, each with its reason.
 
-Every one is unlike all others, so that the ids of the rejected lines can be counted. Blank
-lines are not among them: those are skipped, not rejected.
+All differ from each other, so that the ids of rejected lines can be counted. Blank lines are not
+among them: those are skipped, not rejected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from devstack.traffic.shapes import Shape
 
 _HOUR = timedelta(hours=1)
-# Without any one of these, a later number or date stands in the wrong field.
+# Without any one of these, a later number or date moves into the wrong field.
 _LOAD_BEARING = tuple(field for field in Field if Field.TIME <= field < Field.CREATED)
 
 
@@ -35,7 +35,7 @@ def bad_lines(
     span: timedelta = _HOUR,
     load_balancer: str = "frontend-alb",
 ) -> Iterator[bytes]:
-    """Yield lines to reject; `len(BAD_SHAPES)` lines in a row show every shape once."""
+    """Yield lines to reject; `len(BAD_SHAPES)` consecutive lines show every shape once."""
     return bad_lines_of(scene_of(load_balancer, start, span), seed, count)
 
 

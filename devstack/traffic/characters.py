@@ -44,7 +44,7 @@ _GRPC_OK = spread((99, "200"), (1, "500"))
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Say what comes in by one protocol; `kind` is the first field of the line."""
+    """The requests of one protocol; `kind` is the first field of the line."""
 
     kind: str
     scheme: str
@@ -56,7 +56,7 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """Describe one load balancer: what it is called, who calls it, what it answers."""
+    """One load balancer: its name, its clients, its answers."""
 
     name: str
     identity: str
@@ -67,12 +67,12 @@ class Character:
     agents: tuple[str, ...]
     networks: tuple[str, ...]
     networks_v6: tuple[str, ...]
-    guard: str = ""  # what stands before every action: "waf," where a firewall is asked first
+    guard: str = ""  # precedes every action: "waf," if a firewall is asked first
     failing_group: str | None = None
 
     @property
     def path(self) -> str:
-        """Return the load balancer as field 3 writes it."""
+        """Return the load balancer as field 3 names it."""
         return f"app/{self.name}/{self.identity}"
 
 

@@ -1,8 +1,8 @@
 """
 Bring clients to a load balancer: one connection per request, no two alike.
 
-The access log and the connection log of one seed are made from the same visits, so that
-their lines join on `conn_trace_id`, as the real ones do.
+The access log and the connection log of one seed are made from the same visits, so their
+lines join on `conn_trace_id`, as real ones do.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PORTS = 65_536 - _LOWEST_PORT
 _PORT_STRIDE = 39_119  # has no divisor in common with _PORTS: each port once per round
 _CLIENTS_PER_ROUND = 2_000
 _EVERY_NTH_IS_V6 = 13
-_DISORDER = 64  # a line stands at most about so many places from where its time puts it
+_DISORDER = 64  # how far, in lines, a line is from the position that its time demands
 _HOST_STRIDE = 0x9E3779B97F4A7C15  # odd: distinct clients get distinct hosts
 
 _NO_TLS = ("-", "-")
@@ -41,7 +41,7 @@ _TLS = spread(
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Say at which load balancer the lines are made, for which time, and where it goes wrong."""
+    """The load balancer, the time span of its lines, and the part in which it fails."""
 
     character: Character
     start: int
@@ -50,12 +50,12 @@ class Scene:
     burst: range  # the microseconds in which the failing target group fails
 
     def is_failing(self, micros: int) -> bool:
-        """Tell whether this is a time of trouble."""
+        """Return whether the target group fails at this moment."""
         return self.burst.start <= micros < self.burst.stop
 
 
 class Visit(NamedTuple):
-    """Hold one client connection, and when its request was answered."""
+    """One client connection, and when its request was answered."""
 
     micros: int
     address: str
@@ -76,7 +76,7 @@ def scene_of(load_balancer: str, start: datetime, span: timedelta) -> Scene:
 
 def visits(scene: Scene, seed: int | str, count: int) -> Iterator[Visit]:
     """
-    Yield `count` visits, roughly in the order of time; no two share address and port.
+    Yield `count` visits, roughly in order of time; no two share address and port.
 
     The clients of a load balancer are the same for every seed; every 64,512 visits the
     ports are used up and other clients come.
@@ -87,11 +87,11 @@ def visits(scene: Scene, seed: int | str, count: int) -> Iterator[Visit]:
     for number in range(count):
         if number % _PORTS == 0:
             addresses = _addresses(scene.character.name, number // _PORTS)
-        place = (number + rng.random() * _DISORDER) / (count + _DISORDER)
+        position = (number + rng.random() * _DISORDER) / (count + _DISORDER)
         listener = pick(scene.character.listeners, rng)
         cipher, protocol = pick(_TLS, rng) if listener.scheme == "https" else _NO_TLS
         yield Visit(
-            scene.start + int(scene.span * place),
+            scene.start + int(scene.span * position),
             favour_early(addresses, rng),
             _LOWEST_PORT + (first_port + number * _PORT_STRIDE) % _PORTS,
             f"TID_{rng.getrandbits(128):032x}",

@@ -1,7 +1,7 @@
 """
 Write connection log lines: 15 fields, and some of the older 12 and 13.
 
-Those of one seed are the connections that the access log lines of the same seed came by.
+Those of one seed are the connections of the access log lines of the same seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CONNECTION_GENERATIONS = (12, 13, 15)
 
 _HOUR = timedelta(hours=1)
 _WITH_CERTIFICATE = 0.2
-_LEAD = 30 * SECOND  # a connection is that much older than its request, at most
+_LEAD = 30 * SECOND  # at most so much older than its request
 _TOKENS = spread((94, 15), (3, 13), (3, 12))
 _NO_CERTIFICATE = '"-" - -'
 _CERTIFICATES = (
@@ -82,7 +82,7 @@ def connection_lines_of(scene: Scene, seed: int | str, count: int) -> Iterator[b
 def _line(scene: Scene, visit: Visit, rng: Random) -> bytes:
     opened = max(scene.start, visit.micros - int(rng.random() * _LEAD))
     verdict = "-" if visit.protocol == "-" else pick(_VERDICTS, rng)
-    # No request ever comes by a connection that failed, so its trace is nobody else's.
+    # A failed connection carries no request, so no access log line shares its trace.
     trace = f"TID_{rng.getrandbits(128):032x}" if verdict in _FAILURES else visit.trace
     text = (
         f"{instant(opened)} {visit.address} {visit.port} {visit.listener.port}"

@@ -1,5 +1,5 @@
 """
-Draw from tables: the few ways in which the generator makes a choice.
+Draw from tables: the ways in which the generator makes a choice.
 
 `random.Random.choice` and `choices` are several times slower than an index made from
 `random()`, and a generator of millions of lines draws some thirty times per line.
@@ -22,10 +22,10 @@ def spread(*weighted: tuple[int, Choice]) -> tuple[Choice, ...]:
 
 
 def pick(choices: Sequence[Choice], rng: Random) -> Choice:
-    """Draw one, all alike."""
+    """Draw one, all equally likely."""
     return choices[int(rng.random() * len(choices))]
 
 
 def favour_early(choices: Sequence[Choice], rng: Random) -> Choice:
-    """Draw one, the early ones more often: a few are popular, most are rare."""
+    """Draw one, early ones more often: a few are popular, most are rare."""
     return choices[int(rng.random() ** 2 * len(choices))]

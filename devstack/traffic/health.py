@@ -43,7 +43,7 @@ def health_check_lines(
     load_balancer: str = "frontend-alb",
 ) -> Iterator[bytes]:
     """
-    Yield health check log lines, roughly in the order of time.
+    Yield health check log lines, roughly in order of time.
 
     While a target group fails in the access log, its checks fail here.
     """

@@ -1,8 +1,8 @@
 """
 Fill a bucket: an hour of S3 objects as Application Load Balancers deliver them.
 
-Names, folders and neighbours are those that AWS describes (see "Access log files" in the
-Elastic Load Balancing guide), the neighbours that must not be read included.
+Names, folders and neighbours are as AWS describes them (see "Access log files" in the Elastic
+Load Balancing guide), including the neighbours that must not be read.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _NO_IDS: frozenset[str] = frozenset()
 @dataclass(frozen=True, slots=True)
 class WrittenObject:
     """
-    Hold one object and what has to come of it.
+    One object and what ingesting it must lead to.
 
-    `lines` are the raw lines without line end, in the order of the body, bad and blank ones
-    among them; an object that is to be skipped (kind sibling or test-file) has none.
-    No two lines of an object are equal but blank ones, so
+    `lines` are the raw lines without line end, in the order of the body, including bad and blank
+    ones; an object that must be skipped (kind sibling or test-file) has none. Apart from blank
+    ones no two lines of an object are equal, so
     `len(lines) == len(good_ids) + len(rejected_ids) + blank`.
     """
 
@@ -80,7 +80,7 @@ class _Recipe:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Say whose object it is: one node's, of one interval."""
+    """Whose object it is: one node's, of one interval."""
 
     recipe: _Recipe
     character: Character
@@ -114,9 +114,10 @@ def line_id(line: bytes) -> str:
 
 def gz(lines: Iterable[bytes], *, members: int = 1) -> bytes:
     """
-    Compress lines, a line feed after each, into so many gzip members.
+    Compress lines, a line feed after each, into the given number of gzip members.
 
-    The members are cut anywhere, also within a line. No time is stored: same lines, same bytes.
+    Members are cut anywhere, even within a line. No time is stored: the same lines make the same
+    bytes.
     """
     text = b"".join(line + b"\n" for line in lines)
     cuts = [len(text) * cut // members for cut in range(members + 1)]
@@ -134,7 +135,7 @@ def hour_of_objects(
     """
     Yield the objects of one hour in the order of their delivery.
 
-    `start` is taken down to its five minutes. Every access log object has
+    `start` is rounded down to five minutes. Every access log object has
     `lines_per_object` lines that are not blank; `odd_share` and `bad_share` of them are odd
     and bad. Blank lines come with bad ones: no `bad_share`, no blank line.
     """
@@ -192,7 +193,7 @@ def _all_good(place: _Place, kind: str, prefix: str, lines: Sequence[bytes]) -> 
 
 
 def _siblings(place: _Place) -> Iterator[WrittenObject]:
-    """Yield what else lies in the folder: NLB, Classic and Parquet logs."""
+    """Yield the neighbours in the folder: NLB, Classic and Parquet logs."""
     end = place.recipe.end_of(place.interval)
     folder, minute, seed = _folder(end), _minute(end), place.seed
     name = "".join(Random(f"sibling/{seed}").choices(_NAME_LETTERS, k=8))
@@ -232,7 +233,7 @@ def _minute(end: datetime) -> str:
 
 
 def _rounded(expected: float, rng: Random) -> int:
-    """Round up or down by chance, so that small shares are kept over many objects."""
+    """Round up or down at random, so that small shares are right over many objects."""
     return int(expected + rng.random())
 
 

@@ -1,10 +1,10 @@
 r"""
 Write odd access log lines, all of them valid.
 
-Each entry of `ODD_SHAPES` is one thing that real load balancers do, or that a hostile
-client can make them do, and that a parser gets wrong easily: older and unfinished
-generations, requests that are no requests, `\\xHH` escapes, lists, fields that AWS has not
-announced yet. None of them is a reason to reject the line.
+Each entry of `ODD_SHAPES` is something that real load balancers do, or that a hostile client
+can make them do, and that a parser easily gets wrong: older and unfinished generations,
+requests that are no requests, `\\xHH` escapes, lists, fields that AWS has not announced yet.
+None of them is a reason to reject the line.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def odd_lines(
     span: timedelta = _HOUR,
     load_balancer: str = "frontend-alb",
 ) -> Iterator[bytes]:
-    """Yield odd but valid lines; `len(ODD_SHAPES)` lines in a row show every shape once."""
+    """Yield odd but valid lines; `len(ODD_SHAPES)` consecutive lines show every shape once."""
     return odd_lines_of(scene_of(load_balancer, start, span), seed, count)
 
 
@@ -55,7 +55,7 @@ def _longer(*tails: str) -> Shape:
 
 
 def _first_names_of_the_server(fields: list[str], _rng: Random) -> str:
-    """Write 20 fields, the last two without quotes, as the documentation of 2018 shows them."""
+    """Write 20 fields, the last two without quotes, as the documentation of 2018 has them."""
     names = [fields[at].strip('"') for at in (Field.DOMAIN, Field.CERTIFICATE)]
     return " ".join((*fields[: Field.DOMAIN], *names))
 

@@ -1,4 +1,4 @@
-"""Describe what stands behind a load balancer: target groups, and routes that lead to them."""
+"""Describe what is behind a load balancer: target groups, and routes that lead to them."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ REGION = "eu-central-1"
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """Name the targets that one rule forwards to; `addresses` is `("-",)` for a function."""
+    """The targets that one rule forwards to; `addresses` is `("-",)` for a function."""
 
     name: str
     identity: str
     addresses: tuple[str, ...]
     arn: str
-    check: str  # how its health is asked for: http, https, h2, grpc or lambda
+    check: str  # the protocol of its health checks: http, https, h2, grpc or lambda
     function_arn: str = "-"
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """Say how requests of one kind look and how their target answers."""
+    """What requests of one kind look like and how their target answers."""
 
     method: str
     url: Callable[[Random], str]

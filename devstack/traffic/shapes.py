@@ -1,8 +1,8 @@
 """
-Name the fields of an access log line, and bend one or more of them out of their usual form.
+Name the fields of an access log line, and change one or more of them to an unusual form.
 
 A *shape* takes the fields of an ordinary line, as written, and returns the text of another
-line. Bytes that are not UTF-8 stand in the text as surrogate escapes.
+line. Bytes that are not UTF-8 appear in the text as surrogate escapes.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Field(IntEnum):
 
 
 def put(field: Field, *texts: str) -> Shape:
-    """Return a shape that writes one of these texts, as it stands, into a field."""
+    """Return a shape that writes one of these texts, unchanged, into a field."""
     return lambda fields, rng: _joined(fields, {field: pick(texts, rng)})
 
 
@@ -80,7 +80,7 @@ def edit(field: Field, change: Callable[[str], str]) -> Shape:
 def bent_lines(
     scene: Scene, rng: Random, count: int, shapes: Mapping[str, Shape]
 ) -> Iterator[bytes]:
-    """Yield `count` lines: an ordinary line of the scene each, bent by one shape after another."""
+    """Yield `count` lines: each an ordinary line of the scene, changed by the next shape."""
     turn = cycle(shapes.values())
     offset = rng.randrange(len(shapes))
     ordinary = access_lines(scene, f"bent/{rng.getrandbits(64)}", count)

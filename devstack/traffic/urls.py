@@ -1,8 +1,8 @@
 """
 Make the URLs of the generated traffic: paths with ids in them, and queries.
 
-A route asks for a *maker* once, and the maker for a fresh URL per request, so that
-most of the work is done before the first line.
+A route asks for a *maker* once, and calls it for a fresh URL per request, so most of the
+work is done before the first line.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def url_maker(
     Return a function that makes one URL (path and query) per call.
 
     `{number}`, `{uuid}`, `{hex}`, `{token}`, `{slug}` and `{build}` in the template are
-    filled afresh each time; `encoded` and `plain` are the shares of URLs that get a query
+    filled in again for each URL; `encoded` and `plain` are the shares of URLs that get a query
     with and without %XX in it.
     """
     fillers = tuple(_FILLERS[name] for name in _MARKER.findall(template))
@@ -129,5 +129,5 @@ def url_maker(
 
 def _query(patterns: tuple[str, ...], rng: Random) -> str:
     pattern = pick(patterns, rng)
-    # The phrases hold % signs of their own, so no %-formatting here.
+    # The phrases contain % signs, so %-formatting would not work.
     return pattern.replace("%d", str(int(1 + 400 * rng.random() ** 2)))

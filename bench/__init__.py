@@ -8,11 +8,11 @@ Measure what the pipeline promises, as ratios that any machine can check: `make 
     report      figures and their goals, as a table and as JSON
     parsing     the encoder against pygrok and against orjson alone
     split       where the encoder's time goes
-    cluster     fresh indices of our own in a real Elasticsearch, and none left behind
-    throughput  end to end against the rate at which the server takes ready bodies
-    mapping     our templates against default dynamic mapping
+    cluster     fresh indices of the run's own in a real Elasticsearch, removed at the end
+    indexing    end to end against what the server can take; our templates against dynamic mapping
     memory      the peak of a process that ingests a large object into a slow cluster
+    large       that process
 
-Contenders take turns (A B A B …), so that what else the machine does falls on all of them alike.
-Figures are explained in `docs/performance.md`.
+Contenders take turns (A B A B …), so that other load on the machine affects all of them alike.
+`docs/performance.md` explains the figures.
 """

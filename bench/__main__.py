@@ -13,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench.cluster import own_store
+from bench.concealing import compare_settings
 from bench.indexing import compare_indexing
 from bench.machine import describe_elasticsearch, describe_machine
 from bench.memory import measure_memory
@@ -27,7 +28,7 @@ from pipeline.config import Config
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure as the command line says; a goal that is missed is shown, and is no error."""
+    """Measure with the options of the command line; a missed goal is shown and is no error."""
     given = _parser().parse_args(arguments)
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     report = measure(SIZES[given.size], console)
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 _WIDTH = 130
-"""Of what is not a terminal: each figure on a line of its own."""
+"""Columns where the output is no terminal, so that each figure has one line."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,27 +46,28 @@ def _parser() -> argparse.ArgumentParser:
     size = parser.add_mutually_exclusive_group()
     for name, about in _ABOUT.items():
         size.add_argument(f"--{name}", action="store_const", dest="size", const=name, help=about)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures as JSON, too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures as JSON")
     parser.set_defaults(size="default")
     return parser
 
 
 _PATIENCE = 120.0
-"""Seconds: a busy machine may be slow to make an index, and that is not what is measured."""
+"""Seconds: a busy machine may be slow to make an index, which is not measured."""
 
 _ABOUT = {
-    "tiny": "some seconds; shows that it runs, the figures say nothing",
-    "quick": "about a minute and a half; the figures stray more",
+    "tiny": "some seconds; shows that it runs, its figures mean nothing",
+    "quick": "about a minute and a half; the figures vary more",
     "full": "objects of 1 and 4 GiB, instead of a quarter and 1; about twelve minutes",
 }
 
 
 def measure(sizes: Sizes, console: Console) -> Report:
-    """Measure everything; Elasticsearch is not up yet while CPU time is measured."""
+    """Measure everything; CPU time first, before Elasticsearch is started."""
     began, traffic = time.monotonic(), Traffic()
     report = Report(machine=describe_machine())
     with console.status("Encoding") as status:
         report.figures += compare_parsers(traffic, sizes.parsed, sizes.parsing_rounds)
+        report.figures += compare_settings(traffic, sizes.parsed, sizes.parsing_rounds)
         report.split += split_encoder(traffic, sizes.parsed, sizes.split_rounds)
         status.update("Starting Elasticsearch")
         with _elasticsearch() as config:
@@ -87,7 +89,7 @@ def measure(sizes: Sizes, console: Console) -> Report:
 
 @contextmanager
 def _elasticsearch() -> Iterator[Config]:
-    """Give the settings of the Elasticsearch that is set, or else of our own."""
+    """Yield the settings of the Elasticsearch in the environment, or else of one started here."""
     config = Config.from_env()
     if config.es_url or config.es_cloud_id:
         yield config

@@ -1,4 +1,4 @@
-"""Keep a corner of a real Elasticsearch for the run: prepared by `setup`, removed at the end."""
+"""Prepare a real Elasticsearch under a prefix of the run's own, and clean it up at the end."""
 
 import secrets
 from collections.abc import Iterator
@@ -8,14 +8,15 @@ from contextlib import contextmanager
 from elasticsearch import Elasticsearch
 
 from pipeline.cluster.templates import Layout, Plan, apply_setup, plan_setup
-from pipeline.sink.store import JSON, Store, open_store
+from pipeline.sink.requests import JSON
+from pipeline.sink.store import Store, open_store
 
 _BULK = {"accept": "application/json", "content-type": "application/x-ndjson"}
 
 
 @contextmanager
 def own_store(es: Elasticsearch) -> Iterator[Store]:
-    """Give a cluster that `setup` has prepared under a prefix of this run."""
+    """Yield a cluster that `setup` has prepared under a prefix of this run."""
     prefix = f"bench-{secrets.token_hex(4)}"
     plan = plan_setup(es, Layout(prefix=prefix, replicas=0))
     try:
@@ -28,12 +29,12 @@ def own_store(es: Elasticsearch) -> Iterator[Store]:
 def _remove(es: Elasticsearch, prefix: str, plan: Plan) -> None:
     for index in es.indices.get(index=f"{prefix}-*"):
         remove_index(es, index)
-    for part in reversed(plan.parts):  # what names another goes before it
+    for part in reversed(plan.parts):  # a part that names another is deleted first
         es.options(ignore_status=404).perform_request("DELETE", part.path, headers=JSON)
 
 
 def remove_index(es: Elasticsearch, index: str) -> None:
-    """Delete an index, if it is there."""
+    """Delete an index if it exists."""
     es.options(ignore_status=404).indices.delete(index=index)
 
 
@@ -51,7 +52,7 @@ def post_bodies(es: Elasticsearch, index: str, bodies: list[bytes], connections:
 
 
 def bytes_per_document(es: Elasticsearch, index: str) -> float:
-    """Give the bytes on disk of one document, after merging to one segment."""
+    """Return the bytes on disk of one document, after merging to one segment."""
     es.indices.forcemerge(index=index, max_num_segments=1)
     es.indices.flush(index=index, force=True, wait_if_ongoing=True)
     total = es.indices.stats(index=index, metric=["store", "docs"])["_all"]["primaries"]

@@ -1,5 +1,5 @@
 """
-Ingest one file into a slow Elasticsearch and tell this process's peak memory; run by `memory`.
+Ingest one file into a slow Elasticsearch and print this process's peak memory; run by `memory`.
 
     python -m bench.large PREFIX FILE [URL…]
 """
@@ -18,11 +18,12 @@ from elasticsearch import Elasticsearch
 from bench.sample import bench_context
 from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
-from pipeline.ingest import Options, ingest_stream
+from pipeline.ingest import Ingestion, Options
 from pipeline.sink.store import open_store
+from pipeline.source.reading import read_stream
 
-_HELD_BACK = 0.15
-"""Seconds: with two connections, longer than a chunk takes to be read and encoded."""
+_DELAY = 0.15
+"""Seconds: with two connections, longer than reading and encoding a chunk takes."""
 
 
 def main() -> None:
@@ -31,8 +32,8 @@ def main() -> None:
     store = open_store(_slow_client(urls), prefix)
     began, worked = time.perf_counter(), time.process_time()
     with Path(path).open("rb") as stream:
-        context = bench_context(prefix)
-        outcome = ingest_stream(stream, path, context=context, store=store, options=Options())
+        chunks = read_stream(stream, name=path, chunk_bytes=Options().chunk_bytes)
+        outcome = Ingestion(bench_context(prefix), store).run(chunks)
     if outcome.error:
         raise outcome.error
     busy = (time.process_time() - worked) / (time.perf_counter() - began)
@@ -48,20 +49,20 @@ def _slow_client(urls: list[str]) -> Elasticsearch:
 
 
 def _slow_down(node: BaseNode) -> None:
-    """Hold back the reply to each bulk request; all else is as the product has it."""
+    """Delay the reply to each bulk request; everything else is as in the product."""
     perform = node.perform_request
 
     def slowly(method: str, *request: Any, **options: Any) -> Any:  # noqa: ANN401  as they come
         reply = perform(method, *request, **options)
         if method == "POST":
-            time.sleep(_HELD_BACK)
+            time.sleep(_DELAY)
         return reply
 
     node.perform_request = slowly  # type: ignore[method-assign]
 
 
 def _peak_bytes() -> int:
-    """Give the peak since this program began; getrusage's counts the parent's before it, too."""
+    """Return the peak since this program began; getrusage would include the parent's before it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")
     except OSError:

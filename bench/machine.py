@@ -1,4 +1,4 @@
-"""Say what the figures were measured on."""
+"""Describe what the figures were measured on."""
 
 import os
 import platform
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from elasticsearch import Elasticsearch
 
-from pipeline.sink.store import JSON
+from pipeline.sink.requests import JSON
 
 
 def describe_machine() -> dict[str, str]:
-    """Give the machine and the versions of what the figures depend on."""
+    """Return the machine and the versions that the figures depend on."""
     return {
         "CPU": f"{_cpu_model()}, {_cores()} cores, load {os.getloadavg()[0]:.1f} before the run",
         "Python": f"{platform.python_version()} on {platform.system()}",
@@ -32,7 +32,7 @@ def _cpu_model() -> str:
 
 
 def _cores() -> int:
-    """Give the cores that this process may use, which can be fewer than there are."""
+    """Return how many cores this process may use, which can be fewer than the machine has."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -46,7 +46,7 @@ def _version(package: str) -> str:
 
 
 def describe_elasticsearch(es: Elasticsearch) -> dict[str, str]:
-    """Give the version and the heap of each node."""
+    """Return the version and the heap of each node."""
     path = "/_nodes?filter_path=nodes.*.version,nodes.*.jvm.mem.heap_max_in_bytes"
     nodes = es.perform_request("GET", path, headers=JSON).body["nodes"].values()
     told = (

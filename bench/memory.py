@@ -1,9 +1,9 @@
 """
 Measure the peak memory of a process that ingests one large object.
 
-The sink is made the bottleneck, for then every buffer is full: each bulk reply is held back. The
-object repeats a block of lines, so after the first block the replies say that the documents are
-there already, which takes several times the bytes of saying that they were created.
+Each bulk reply is delayed, which makes the sink the bottleneck and keeps every buffer full. The
+object repeats a block of lines, so after the first block the replies say that the documents exist
+already, which takes several times the bytes of saying that they were created.
 """
 
 import gzip
@@ -23,12 +23,12 @@ from pipeline.sink.store import Store
 _BLOCK = 50 * MIB
 _MOST = 200
 _DIFFERENCE = 10
-"""MB by which runs over one and the same object differ."""
+"""MB by which runs over the same object differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """What a process says of itself at its end: bytes, and the share of time it stood still."""
+    """What a process reports at its end: its peak in bytes, and the share of time it was idle."""
 
     size: int
     idle: float
@@ -37,7 +37,7 @@ class Peak:
 def measure_memory(
     traffic: Traffic, store: Store, config: Config, sizes: tuple[int, int]
 ) -> list[Figure]:
-    """Ingest two objects of these many bytes, decompressed, each in a process of its own."""
+    """Ingest two objects of these sizes, decompressed, each in a process of its own."""
     block = _block(traffic, min(sizes[0], _BLOCK))
     small, large = (_ingest_apart(block, size, store, config) for size in sizes)
     grown = (large.size - small.size) / 1e6
@@ -62,7 +62,7 @@ def _ingest_apart(block: bytes, size: int, store: Store, config: Config) -> Peak
         path = Path(folder) / "large.log.gz"
         _write(path, block, size)
         command = [sys.executable, "-m", "bench.large", store.prefix, str(path)]
-        command += config.es_url  # a server of our own is not in the environment
+        command += config.es_url  # a server started here is not in the environment
         done = subprocess.run(command, check=True, stdout=subprocess.PIPE, cwd=_ROOT)  # noqa: S603
     return Peak(**json.loads(done.stdout))
 
@@ -71,7 +71,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 def _write(path: Path, block: bytes, size: int) -> None:
-    """Write a gzip object of many members, as load balancers write them."""
+    """Write a gzip object of many members, as load balancers do."""
     member = gzip.compress(block, 1, mtime=0)
     with path.open("wb") as file:
         file.writelines(member for _ in range(-(-size // len(block))))

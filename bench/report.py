@@ -1,4 +1,4 @@
-"""Hold what was measured, with the goals, and give it as a table and as JSON."""
+"""Hold the figures and their goals, and print them as tables or write them as JSON."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -10,19 +10,19 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """The bounds that a figure is to keep to."""
+    """The bounds that a figure should stay within."""
 
     at_least: float | None = None
     at_most: float | None = None
 
     def reached_by(self, value: float) -> bool:
-        """Tell whether a value keeps to the bounds."""
+        """Return whether a value is within the bounds."""
         return (self.at_least is None or value >= self.at_least) and (
             self.at_most is None or value <= self.at_most
         )
 
     def in_words(self, unit: str) -> str:
-        """Give the bounds as a reader wants them."""
+        """Return the bounds as text."""
         low = "" if self.at_least is None else f"≥ {number(self.at_least)} {unit}"
         high = "" if self.at_most is None else f"≤ {number(self.at_most)} {unit}"
         return ", ".join(filter(None, (low, high)))
@@ -30,7 +30,7 @@ class Goal:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """The two values that a ratio is made of."""
+    """The two values of a ratio."""
 
     ours: float
     other: float
@@ -53,7 +53,7 @@ class Figure:
 
     @property
     def reached(self) -> bool | None:
-        """Tell whether the goal is reached; None where there is no goal."""
+        """Return whether the goal is reached; None if there is no goal."""
         return self.goal.reached_by(self.value) if self.goal else None
 
 
@@ -67,7 +67,7 @@ class Report:
     split: list[Figure] = field(default_factory=list)
 
     def as_dict(self) -> dict[str, Any]:
-        """Give everything for machines."""
+        """Return everything, ready for JSON."""
         return {
             "machine": self.machine,
             "traffic": [_as_dict(each) for each in self.traffic],
@@ -86,7 +86,7 @@ def print_report(report: Report, console: Console) -> None:
 
 
 def number(value: float) -> str:
-    """Give a number with about three digits that count."""
+    """Format a number with about three significant digits."""
     whole, tenths = 100, 10
     digits = 0 if abs(value) >= whole else 1 if abs(value) >= tenths else 2
     text = f"{value:,.{digits}f}"
@@ -98,7 +98,7 @@ def _as_dict(figure: Figure) -> dict[str, Any]:
 
 
 def _table(title: str, figures: list[Figure]) -> Table:
-    """Make a table, without the columns in which nothing would stand."""
+    """Build a table without the columns that would be empty."""
     table = Table(title=title, box=SIMPLE_HEAD, title_justify="left", title_style="bold")
     rows = [_row(each) for each in figures]
     used = [any(column) for column in zip(*rows, strict=True)]

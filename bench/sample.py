@@ -1,29 +1,38 @@
 """
-Make the traffic that is measured, and show how varied it is.
+Make the traffic that is measured, and count how varied it is.
 
-The encoder keeps fragments of what repeats, so traffic that repeats too much would flatter it: no
-line is measured twice by the same contender, and the shares are counted on the very lines used.
+The encoder caches fragments of what repeats, so traffic that repeats too much would flatter it: no
+contender meets a line twice, and the shares are counted on the very lines that are used.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 
 from bench.report import Figure, Goal
 from devstack.traffic import gz, ordinary_lines
 from pipeline.alb.document import Context
-from pipeline.alb.fields import Kind
-from pipeline.ingest import Options, latest_instant
+from pipeline.alb.keys import ObjectName, classify_key
+from pipeline.ingest import Options
 from pipeline.source.reading import Chunk, read_stream
 
 SEED = 20161201
 INTERVAL = timedelta(minutes=5)
 CHUNK_BYTES = Options().chunk_bytes
+
+
+def _noon_of_yesterday() -> datetime:
+    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+    return today - timedelta(hours=12)
+
+
+_NOON = _noon_of_yesterday()
 KEY = (
-    "AWSLogs/123456789012/elasticloadbalancing/eu-central-1/2026/11/20/"
+    f"AWSLogs/123456789012/elasticloadbalancing/eu-central-1/{_NOON:%Y/%m/%d}/"
     "123456789012_elasticloadbalancing_eu-central-1_app.frontend-alb.50dc6c495c0c9188_"
-    "20261120T1005Z_3.120.45.17_3q2xk9fz.log.gz"
+    f"{_NOON:%Y%m%dT%H%MZ}_3.120.45.17_3q2xk9fz.log.gz"
 )
+"""The traffic's lines are of that day: an object holds none that are a day from its end time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +43,16 @@ class Sample:
     gzipped: bytes
 
     def read(self) -> list[Chunk]:
-        """Gunzip the object and cut it into chunks, as every front door does."""
+        """Gunzip the object and cut it into chunks, as the handler and the commands do."""
         chunks = read_stream(BytesIO(self.gzipped), name="bench", chunk_bytes=CHUNK_BYTES)
         return [chunk for chunk in chunks if isinstance(chunk, Chunk)]
 
 
-def _noon_of_yesterday() -> datetime:
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    return today - timedelta(hours=12)
-
-
 @dataclass(slots=True)
 class Traffic:
-    """Objects that follow one another, and what they hold."""
+    """Consecutive objects, and what they hold."""
 
-    start: datetime = field(default_factory=_noon_of_yesterday)
+    start: datetime = _NOON
     objects: int = 0
     lines: int = 0
     size: int = 0
@@ -59,7 +63,7 @@ class Traffic:
     traces: set[bytes] = field(default_factory=set)
 
     def take(self, lines: int) -> Sample:
-        """Make the next object; the same day gives the same bytes."""
+        """Make the next object; the same day makes the same bytes."""
         start = self.start + self.objects % 100 * INTERVAL  # within one day, and so one index
         made = list(ordinary_lines(SEED + self.objects, lines, start=start, span=INTERVAL))
         self.objects += 1
@@ -68,7 +72,7 @@ class Traffic:
         return Sample(made, gz(made))
 
     def describe(self) -> list[Figure]:
-        """Tell how varied all the lines were together."""
+        """Return how varied all the lines were together."""
         mean = self.size / max(1, self.lines)
         note = f"{self.lines:,} lines in all"
         return [
@@ -97,15 +101,14 @@ class Traffic:
 
 
 def bench_context(prefix: str) -> Context:
-    """Give the context of an object from S3, as ingestion makes it."""
-    now = datetime.now(UTC)
-    return Context(
-        latest=latest_instant(now),
-        kind=Kind.ACCESS,
+    """Return the context of an object from S3, as ingestion makes it."""
+    name = classify_key(KEY)
+    assert isinstance(name, ObjectName)  # noqa: S101  it is a constant
+    return Context.of(
+        datetime.now(UTC),
+        name=replace(name, end_time=_noon_of_yesterday()),  # as if it held the lines of today's run
         prefix=prefix,
         bucket="example-alb-logs",
         key=KEY,
-        account="123456789012",
-        region="eu-central-1",
-        ingested=now.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        stamped=True,
     )

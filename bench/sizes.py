@@ -1,4 +1,4 @@
-"""Say how much is measured: more takes longer and strays less."""
+"""Define how much is measured: more takes longer and varies less."""
 
 from dataclasses import dataclass
 

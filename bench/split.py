@@ -1,8 +1,8 @@
 """
-Tell where the encoder's time goes, for who wants to make it faster.
+Measure where the encoder's time goes, for those who want to make it faster.
 
-The steps are run one by one over whole objects; what is left of the whole is `the rest`. The steps
-inside the whole run while their data is in the CPU's caches, so alone they look a little dearer.
+The steps run one by one over whole objects; what is left of the whole is `the rest`. Within the
+whole their data is in the CPU's caches, so alone they look a little more expensive.
 """
 
 from collections.abc import Callable
@@ -11,12 +11,18 @@ from bench.parsing import encode
 from bench.report import Figure
 from bench.sample import Sample, Traffic, bench_context
 from bench.timing import cpu, in_turns
-from pipeline.alb import fastpath as hotpath
+from pipeline.alb import fastpath
 from pipeline.alb.document import document_ids
-from pipeline.source.reading import Chunk
 
-_CONTEXT = bench_context("bench")
-_MATCH = hotpath._LINE.match  # noqa: SLF001  the expression's share is what is wanted
+_PLAIN = fastpath.Plain(bench_context("bench"))
+
+
+def _match(line: bytes) -> object:
+    return fastpath.PLAIN_LINE.match(line.decode("ascii"))
+
+
+def _encode_plain(line: bytes) -> object:
+    return _PLAIN.encode(line, "0" * 20)
 
 
 def split_encoder(traffic: Traffic, lines: int, rounds: int) -> list[Figure]:
@@ -24,10 +30,10 @@ def split_encoder(traffic: Traffic, lines: int, rounds: int) -> list[Figure]:
     steps: dict[str, Callable[[tuple[Sample, Sample]], float]] = {
         "whole": lambda samples: cpu(lambda: encode(samples[0])),
         "read": lambda samples: cpu(samples[0].read),
-        "match": lambda samples: cpu(_for_each_line(samples[0], _MATCH)),
+        "match": lambda samples: cpu(_for_each_line(samples[0], _match)),
         "ids": lambda samples: cpu(lambda: document_ids(samples[0].lines)),
-        # Lines of its own: of the others, the fragments are kept by now.
-        "text": lambda samples: cpu(_for_each_line(samples[1], hotpath.Plain(_CONTEXT).encode)),
+        # On other lines: the fragments of the first ones are cached by now.
+        "text": lambda samples: cpu(_for_each_line(samples[1], _encode_plain)),
     }
     times = in_turns(steps, rounds, lambda: (traffic.take(lines), traffic.take(lines)))
     took = {name: times.micros(name, lines) for name in steps}
@@ -47,21 +53,9 @@ def _figure(key: str, name: str, micros: float, whole: float) -> Figure:
     return Figure(key, name, micros, "µs", note=f"{micros / whole:.0%}")
 
 
-def _for_each_line(sample: Sample, step: Callable[[str, int], object]) -> Callable[[], object]:
-    placed = [(chunk.data.decode("latin-1"), _starts(chunk)) for chunk in sample.read()]
-
+def _for_each_line(sample: Sample, step: Callable[[bytes], object]) -> Callable[[], object]:
     def run() -> None:
-        for text, starts in placed:
-            for start in starts:
-                step(text, start)
+        for line in sample.lines:
+            step(line)
 
     return run
-
-
-def _starts(chunk: Chunk) -> list[int]:
-    """Give where each line of a chunk begins."""
-    starts, at = [], 0
-    for line in chunk.data.splitlines(keepends=True):
-        starts.append(at)
-        at += len(line)
-    return starts

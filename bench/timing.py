@@ -1,8 +1,8 @@
 """
 Time contenders in turns, and compare their medians.
 
-On a shared machine one long run of each would compare two moments; in turns, what else the machine
-does falls on all contenders alike.
+On a shared machine one long run of each would compare two moments; taking turns, other load affects
+all contenders alike.
 """
 
 import gc
@@ -22,23 +22,23 @@ class Times:
     seconds: Mapping[str, list[float]]
 
     def median(self, name: str) -> float:
-        """Give the median time of a contender."""
+        """Return the median time of a contender."""
         return median(self.seconds[name])
 
     def micros(self, name: str, lines: int) -> float:
-        """Give the median time of a contender for one line, in µs."""
+        """Return the median time of a contender for one line, in µs."""
         return self.median(name) / lines * 1e6
 
     def rate(self, name: str, lines: int) -> float:
-        """Give the median lines per second of a contender."""
+        """Return the median lines per second of a contender."""
         return lines / self.median(name)
 
     def ratio(self, slow: str, fast: str) -> float:
-        """Give how many times longer one contender takes than the other."""
+        """Return how many times longer one contender takes than the other."""
         return self.median(slow) / self.median(fast)
 
     def spread(self, slow: str, fast: str) -> tuple[float, float]:
-        """Give the extremes of that ratio over the single rounds."""
+        """Return the extremes of that ratio over the single rounds."""
         pairs = zip(self.seconds[slow], self.seconds[fast], strict=True)
         ratios = [one / other for one, other in pairs]
         return min(ratios), max(ratios)
@@ -50,9 +50,9 @@ def in_turns(
     prepare: Callable[[], Prepared],
 ) -> Times:
     """
-    Let each contender go once a round, on what was prepared for the round, and give the seconds.
+    Run each contender once per round, on what was prepared for the round, and return the seconds.
 
-    One round goes before that does not count: it fills the caches and warms Java up.
+    A first round does not count: it fills the caches and warms up Java.
     """
     seconds: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
@@ -66,14 +66,14 @@ def in_turns(
 
 
 def cpu(work: Callable[[], object]) -> float:
-    """Give the CPU seconds that this process spends on something."""
+    """Return the CPU seconds that this process spends on a call."""
     began = time.process_time_ns()
     work()
     return (time.process_time_ns() - began) / 1e9
 
 
 def wall(work: Callable[[], object]) -> float:
-    """Give the seconds until something is done."""
+    """Return the seconds that a call takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began

@@ -2,14 +2,16 @@
 Share the servers of the tests.
 
 Every test that touches Elasticsearch gets the real one, started once; each test works under an
-index prefix of its own, so tests do not see each other. Nothing is skipped for want of a server.
+index prefix of its own, so tests do not see each other. No test is skipped for lack of a server.
 """
 
 import os
 import uuid
 from collections.abc import Iterator
+from functools import cache
 from types import ModuleType
 
+import botocore.session
 import pytest
 from elasticsearch import Elasticsearch
 
@@ -19,6 +21,7 @@ from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.config import Config
 from pipeline.sink.store import Store, open_store
+from tests.support.cluster import remove
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,9 +32,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.server)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def aws_models_read_once() -> Iterator[None]:
+    """Let all sessions of boto3 share what they read from its many files, which never change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
+
+
 @pytest.fixture(scope="session")
-def elasticsearch_url() -> Iterator[str]:
-    """Give the address of a real Elasticsearch: the one that is set, or else our own."""
+def servers() -> None:
+    """Stand for a server in a process of its own: only slow tests may ask for one."""
+
+
+@pytest.fixture(scope="session")
+def elasticsearch_url(servers: None) -> Iterator[str]:  # noqa: ARG001  a mark
+    """Yield the address of a real Elasticsearch: the one that is set, or else our own."""
     given = os.environ.get("ALB_LOGS_ES_URL")  # noqa: TID251  chooses the tests' server
     if given:
         yield given
@@ -42,7 +58,7 @@ def elasticsearch_url() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def es(elasticsearch_url: str) -> Iterator[Elasticsearch]:
-    """Give a client of the real Elasticsearch, made as the product makes it."""
+    """Yield a client of the real Elasticsearch, made as the product makes it."""
     client = make_elasticsearch(Config(es_url=(elasticsearch_url,)))
     yield client
     client.close()
@@ -50,7 +66,7 @@ def es(elasticsearch_url: str) -> Iterator[Elasticsearch]:
 
 @pytest.fixture
 def prefix(es: Elasticsearch) -> Iterator[str]:
-    """Give an index prefix that no other test uses; what was made under it is removed."""
+    """Yield an index prefix that no other test uses; what was made under it is removed."""
     name = f"t{uuid.uuid4().hex[:10]}"
     yield name
     remove(es, name)
@@ -58,42 +74,25 @@ def prefix(es: Elasticsearch) -> Iterator[str]:
 
 @pytest.fixture
 def store(es: Elasticsearch, prefix: str) -> Store:
-    """Give a cluster that `setup` has prepared under this test's prefix."""
+    """Return a cluster that `setup` has prepared under this test's prefix."""
     apply_setup(es, plan_setup(es, Layout(prefix=prefix, replicas=0)))
     return open_store(es, prefix)
 
 
 @pytest.fixture(scope="session")
-def aws() -> Iterator[AwsServer]:
-    """Give an AWS emulator in a process of its own."""
+def aws(servers: None) -> Iterator[AwsServer]:  # noqa: ARG001  a mark
+    """Yield an AWS emulator in a process of its own."""
     with start_aws() as server:
         yield server
 
 
 @pytest.fixture
 def handler_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    """Give `lambda/handler.py` as AWS imports it: by string, with cold clients; cool it again."""
+    """Yield `lambda/handler.py` as AWS imports it: by string, with cold clients; cool it again."""
     import importlib  # noqa: PLC0415
 
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "alb-logs")
     module = importlib.import_module("lambda.handler")
-    _cool(module)
+    module.wired.forget()
     yield module
-    _cool(module)
-
-
-def _cool(module: ModuleType) -> None:
-    module._clients.cache_clear()
-    module._queue.cache_clear()
-
-
-def remove(es: Elasticsearch, prefix: str) -> None:
-    """Remove all that was made under a prefix: indices first, then templates."""
-    quiet = es.options(ignore_status=404)
-    for index in es.indices.get(index=f"{prefix}-*", expand_wildcards="all"):
-        quiet.indices.delete(index=index)
-    kinds = ("access", "connection", "health-check", "dead-letter")
-    for kind in kinds:
-        quiet.indices.delete_index_template(name=f"{prefix}-{kind}")
-    for name in ("settings", *(f"mappings-{kind}" for kind in kinds)):
-        quiet.cluster.delete_component_template(name=f"{prefix}-{name}")
+    module.wired.forget()

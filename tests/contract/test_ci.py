@@ -17,7 +17,9 @@ JOBS: dict[str, dict[str, Any]] = WORKFLOW["jobs"]
 
 BY_TAG = "startsWith(github.ref, 'refs/tags/v') && 'prod' || 'dev'"
 
-_ACTION = re.compile(r"(actions|aws-actions|hashicorp)/[a-z-]+@(v[0-9]+|[0-9a-f]{40})")
+_ACTION = re.compile(
+    r"uses: (actions|aws-actions|hashicorp)/[a-z-]+@[0-9a-f]{40} # v[0-9]+\.[0-9]+\.[0-9]+"
+)
 _SECRET = re.compile(
     r"secrets\.|AKIA[0-9A-Z]{16}|(?i:password|api[_-]?key|secret_access_key|(?<!id-)token)\s*[:=]"
 )
@@ -26,13 +28,13 @@ _STRING = re.compile(r"'[^'\n]*'|//[^\n]*")
 
 
 def steps() -> Iterator[dict[str, Any]]:
-    """Give the steps of all jobs."""
+    """Yield the steps of all jobs."""
     for job in JOBS.values():
         yield from job["steps"]
 
 
 def commands() -> list[str]:
-    """Give what either runs in a shell."""
+    """Return what either runs in a shell."""
     ours = [step["run"] for step in steps() if "run" in step]
     return ours + re.findall(r"\bsh '([^']*)'", JENKINSFILE)
 
@@ -51,11 +53,11 @@ def test_only_make_targets_are_run(command: str) -> None:
 
 
 def test_both_test_package_and_deploy() -> None:
-    """Neither leaves out a step that the other has, but for what Terraform itself is needed for."""
-    targets = [[each.split()[1] for each in half] for half in (commands()[:4], commands()[4:])]
+    """Both have the same steps, except those that need Terraform itself."""
+    targets = [[each.split()[1] for each in half] for half in (commands()[:5], commands()[5:])]
 
-    assert ["test", "terraform", "package", "deploy"] == targets[0]
-    assert ["test", "package", "package", "deploy", "deploy"] == targets[1]
+    assert ["test", "terraform", "package", "tools", "deploy"] == targets[0]
+    assert ["test", "package", "package", "tools", "deploy", "tools", "deploy"] == targets[1]
 
 
 def test_every_python_is_tested() -> None:
@@ -73,11 +75,29 @@ def test_both_architectures_are_packaged() -> None:
 
 
 def test_actions_are_pinned() -> None:
-    """Only actions of GitHub, AWS and HashiCorp, each by major version or commit."""
-    used = [step["uses"] for step in steps() if "uses" in step]
+    """Only actions of GitHub, AWS and HashiCorp, each by the commit of a release."""
+    used = re.findall(r"uses: .*", WORKFLOW_TEXT)
 
-    assert len(used) > 8
+    assert len([step for step in steps() if "uses" in step]) == len(used) > 8
     assert [] == [each for each in used if not _ACTION.fullmatch(each)]
+
+
+def test_everything_is_installed_before_there_are_credentials() -> None:
+    """`make tools` is the last step before credentials, and comes after no cache of others."""
+    names = [step.get("run") or step["uses"].partition("@")[0] for step in JOBS["deploy"]["steps"]]
+    before, credentials, deploy = names[-3:]
+
+    assert "make tools" == before
+    assert "aws-actions/configure-aws-credentials" == credentials
+    assert deploy.startswith("make deploy ")
+    assert [] == [
+        step
+        for name in ("package", "deploy")
+        for step in JOBS[name]["steps"]
+        if "cache" in str(step)
+    ]
+    for part in JENKINSFILE.split("withCredentials")[:-1]:
+        assert "sh 'make tools'" in part.rpartition("unstash")[2]
 
 
 def test_rights_are_few() -> None:

@@ -1,21 +1,27 @@
-"""Documentation that can not rot: what is generated is current, what is named exists."""
+"""Documentation that cannot rot: what is generated is current, what is named exists."""
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 
-from devstack.generate import ROOT, generated_files
+from docs.generate.files import ROOT, generated_files
+from pipeline.cli.group import alb_logs
 from pipeline.config import Config, variable_of
 from pipeline.metrics import METRICS
 
 GENERATED = dict(generated_files())
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "terraform/README.md")),
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "SECURITY.md", "terraform/README.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
+README = PAGES[0].read_text(encoding="utf-8")
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
 SETTINGS = {variable_of(setting.name) for setting in fields(Config)}
 
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
@@ -24,7 +30,7 @@ _CODE = re.compile(r"^```.*?^```|`[^`\n]*`", re.DOTALL | re.MULTILINE)
 
 
 def links(page: Path) -> Iterator[str]:
-    """Give the page's links to files of this repository, without the part after #."""
+    """Yield the page's links to files of this repository, without the part after #."""
     for target in _LINK.findall(_CODE.sub("", page.read_text(encoding="utf-8"))):
         if "://" not in target and not target.startswith(("#", "mailto:")):
             yield target.partition("#")[0]
@@ -32,7 +38,7 @@ def links(page: Path) -> Iterator[str]:
 
 @pytest.mark.parametrize("path", GENERATED, ids=str)
 def test_generated_files_are_current(path: Path) -> None:
-    """What is written is what the code's tables give today; else run `make docs`."""
+    """Each file is what the code's tables make today; if not, run `make docs`."""
     assert GENERATED[path] == (ROOT / path).read_text(encoding="utf-8")
 
 
@@ -57,7 +63,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_links_are_found() -> None:
-    """The page that leads to all others is seen to do so: links are looked for in the right way."""
+    """The README is seen to link the other pages: the search for links works."""
     assert {"docs/cli.md", "docs/settings.md", "docs/metrics.md"} <= set(links(PAGES[0]))
 
 
@@ -72,7 +78,7 @@ def test_named_settings_exist(page: Path) -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    """The page of settings has each, and marks what is secret."""
+    """The page of settings has each setting, and marks what is secret."""
     rows = GENERATED[Path("docs/settings.md")].splitlines()
 
     for setting in fields(Config):
@@ -81,7 +87,7 @@ def test_every_setting_is_explained() -> None:
 
 
 def test_every_command_is_explained() -> None:
-    """The page of commands has the help of each, with examples."""
+    """The page of commands has the help of each command, with examples."""
     page = GENERATED[Path("docs/cli.md")]
 
     for name in ("ingest", "parse", "setup"):
@@ -92,8 +98,78 @@ def test_every_command_is_explained() -> None:
 
 
 def test_the_runbook_is_about_metrics() -> None:
-    """Each heading of the runbook's second part is a metric that can make someone look."""
+    """Each heading of the runbook's second part is the name of a metric."""
     text = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    _, of_metrics = text.split("\n# Metrics\n")
+    _, of_metrics = text.split("\n## Metrics\n")
 
-    assert set() < set(re.findall(r"^## (.+)$", of_metrics, re.MULTILINE)) <= set(METRICS)
+    assert set() < set(re.findall(r"^### (.+)$", of_metrics, re.MULTILINE)) <= set(METRICS)
+    assert text.count("\n# ") == 0
+
+
+# The README
+
+
+def section(page: str, heading: str) -> str:
+    """Return the text below a heading of the second level."""
+    _, found, rest = page.partition(f"\n## {heading}\n")
+    assert found, heading
+    return rest.partition("\n## ")[0]
+
+
+def test_the_line_of_the_readme_becomes_its_document() -> None:
+    """`alb-logs parse` makes of the line the document that is shown below it."""
+    text = section(README, "A line and its document")
+    (line,) = re.findall(r"```text\n(.+)\n```", text)
+    (document,) = re.findall(r"```json\n(.+?)\n```", text, re.DOTALL)
+
+    result = CliRunner().invoke(alb_logs, ["parse"], input=line + "\n")
+
+    assert 0 == result.exit_code, result.output
+    assert json.loads(document) == json.loads(result.stdout)
+
+
+def test_the_figures_of_the_readme_are_measured() -> None:
+    """Each figure of the README is in docs/performance.md, the missed goal as missed."""
+    figures = re.findall(r"\*\*(\d[^*]*)\*\*", section(README, "Measured"))
+    measured = re.sub(r"\*", "", (ROOT / "docs" / "performance.md").read_text(encoding="utf-8"))
+
+    assert 4 == len(figures)
+    assert [] == [each for each in figures if each.replace(": missed", ", missed") not in measured]
+    assert 1 == sum("missed" in each for each in figures)
+
+
+def test_the_readme_names_what_exists() -> None:
+    """Every command, make target and folder that the README names is there."""
+    commands = set(re.findall(r"(?:^ {4}|`)alb-logs ([a-z]+)", README, re.MULTILINE))
+    targets = set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", README, re.MULTILINE))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    folders = re.findall(r"^ {4}([a-z_]+)/ ", section(README, "The tree"), re.MULTILINE)
+
+    known = alb_logs.list_commands(click.Context(alb_logs))
+    assert {"setup", "ingest", "parse", "connect"} == commands <= set(known)
+    assert {"demo", "test", "bench"} == targets
+    assert targets <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    assert 10 == len(folders)
+    assert [] == [each for each in folders if not (ROOT / each).is_dir()]
+
+
+# The architecture
+
+
+def test_every_module_is_described() -> None:
+    """The table in docs/architecture.md has each module and folder of the pipeline, no other."""
+    paths = [path.relative_to(ROOT / "pipeline") for path in (ROOT / "pipeline").rglob("*.py")]
+    modules = {path.stem for path in paths} - {"__init__"}
+    folders = {f"{path.parent}/" for path in paths} - {"./"}
+    cells = re.findall(r"^\| (.*?) \|", section(ARCHITECTURE, "Layers"), re.MULTILINE)
+
+    assert modules | folders == set(re.findall(r"`([a-z_]+/?)`", " ".join(cells)))
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    """The order in docs/architecture.md is the order that test_layering.py checks."""
+    checks = (ROOT / "tests" / "contract" / "test_layering.py").read_text(encoding="utf-8")
+    (checked,) = re.findall(r'^LAYERS = "(.+)"', checks, re.MULTILINE)
+    (told,) = re.findall(r"^ {4}(alb < .+), lambda$", ARCHITECTURE, re.MULTILINE)
+
+    assert checked.split(" < ")[1:] == told.split(" < ")

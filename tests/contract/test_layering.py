@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PIPELINE = ROOT / "pipeline"
 
-LAYERS = "errors version shipped metrics < alb < source < sink < outcome < ingest < config < clients < cluster < jobs < cli"  # noqa: E501
+LAYERS = "errors version shipped metrics deadline aws_refusals < alb < source < sink < outcome < ingest < config < clients < wiring < cluster < jobs < cli"  # noqa: E501
 
 ORDER = [layer.split() for layer in LAYERS.split(" < ")]
 STAGES = ("alb", "source", "sink", "outcome", "ingest")
@@ -107,12 +107,14 @@ def test_no_command_knows_another(name: str) -> None:
 
 
 def test_parsing_needs_no_aws() -> None:
-    """`parse` reaches no AWS but for `fetching`, which is imported to read S3 only; no settings."""
+    """`parse` reaches AWS's library only through `fetching`, imported to read S3; no client."""
     known = reachable("cli.parse")
 
-    assert not [name for name in known if name.partition(".")[0] in {"config", "clients"}]
+    assert not [name for name in known if name.partition(".")[0] in {"clients", "wiring"}]
     assert not [name for name in known if "boto3" in packages_known(name)]
-    assert ["source.fetching"] == [name for name in known if "botocore" in packages_known(name)]
+    aws = {name for name in known if "botocore" in packages_known(name)}
+    assert {"aws_refusals", "source.fetching"} == aws
+    assert ["source.fetching"] == [name for name in known if "aws_refusals" in modules_known(name)]
 
 
 def test_the_handler_is_an_adapter() -> None:

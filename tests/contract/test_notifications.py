@@ -2,8 +2,8 @@
 Every way in which AWS says that an object is there, as AWS writes it.
 
 The literal messages below are pinned: they follow AWS's documentation of the S3 event message
-(2.1 to 2.6), the EventBridge event, the SNS envelope, the SQS and SNS events of Lambda and the
-record for a Lambda destination.
+(2.1 to 2.6), the EventBridge event, CloudTrail's record of a call, the SNS envelope, the SQS and
+SNS events of Lambda and the record for a Lambda destination.
 """
 
 import json
@@ -114,6 +114,65 @@ BRIDGE_REF = ObjectRef(
     size=51234,
     etag="b1946ac92492d2347c6235b4d2611184",
     version_id="IYV3p45BT0ac8hjHg1houSdS1a.Mro8e",
+    created=datetime(2026, 9, 10, 23, 45, 12, tzinfo=UTC),
+)
+
+API_CALL: Json = {
+    "version": "0",
+    "id": "5627b6e8-8bea-8ac7-3424-0ceb86ace103",
+    "detail-type": "AWS API Call via CloudTrail",
+    "source": "aws.s3",
+    "account": "123456789012",
+    "time": "2026-09-10T23:45:14Z",
+    "region": "eu-central-1",
+    "resources": [],
+    "detail": {
+        "eventVersion": "1.08",
+        "userIdentity": {"type": "AWSService", "invokedBy": "delivery.logs.amazonaws.com"},
+        "eventTime": "2026-09-10T23:45:12Z",
+        "eventSource": "s3.amazonaws.com",
+        "eventName": "PutObject",
+        "awsRegion": "eu-central-1",
+        "sourceIPAddress": "delivery.logs.amazonaws.com",
+        "userAgent": "delivery.logs.amazonaws.com",
+        "requestParameters": {
+            "bucketName": "acme-logs",
+            "Host": "acme-logs.s3.eu-central-1.amazonaws.com",
+            "key": KEY,
+            "x-amz-acl": "bucket-owner-full-control",
+        },
+        "responseElements": {
+            "x-amz-server-side-encryption": "AES256",
+            "x-amz-version-id": "qFH0nRDXmMkQjT9TmCLwRR3AvkQ0Zmzb",
+        },
+        "additionalEventData": {
+            "SignatureVersion": "SigV4",
+            "bytesTransferredIn": 51234.0,
+            "AuthenticationMethod": "AuthHeader",
+            "bytesTransferredOut": 0.0,
+        },
+        "requestID": "FNQMP9GW6T92Y09S",
+        "eventID": "4851a383-e007-40d2-b5a3-087d2a7177dc",
+        "readOnly": False,
+        "resources": [
+            {"type": "AWS::S3::Object", "ARN": f"arn:aws:s3:::acme-logs/{KEY}"},
+            {
+                "accountId": "123456789012",
+                "type": "AWS::S3::Bucket",
+                "ARN": "arn:aws:s3:::acme-logs",
+            },
+        ],
+        "eventType": "AwsApiCall",
+        "managementEvent": False,
+        "recipientAccountId": "123456789012",
+        "eventCategory": "Data",
+    },
+}
+API_CALL_REF = ObjectRef(
+    bucket="acme-logs",
+    key=KEY,
+    name=NAME,
+    version_id="qFH0nRDXmMkQjT9TmCLwRR3AvkQ0Zmzb",
     created=datetime(2026, 9, 10, 23, 45, 12, tzinfo=UTC),
 )
 
@@ -277,8 +336,14 @@ def with_bridge_object(**changes: object) -> Json:
     return BRIDGE_EVENT | {"detail": detail | {"object": detail["object"] | changes}}
 
 
+def with_call(**changes: object) -> Json:
+    """Make the pinned call that CloudTrail recorded with other facts; None removes one."""
+    call = API_CALL["detail"] | changes
+    return API_CALL | {"detail": {name: value for name, value in call.items() if value is not None}}
+
+
 def only_ref(event: Mapping[str, Any]) -> ObjectRef:
-    """Give the one object of an event."""
+    """Return the one object of an event."""
     (ref,) = objects_in_event(event)
     assert isinstance(ref, ObjectRef)
     return ref
@@ -290,6 +355,7 @@ def only_ref(event: Mapping[str, Any]) -> ObjectRef:
     [
         pytest.param(S3_NOTIFICATION, S3_REF, id="S3"),
         pytest.param(BRIDGE_EVENT, BRIDGE_REF, id="EventBridge"),
+        pytest.param(API_CALL, API_CALL_REF, id="CloudTrail"),
         pytest.param(
             TEST_EVENT, Skipped(SkipReason.TEST_EVENT, bucket="acme-logs"), id="test event"
         ),
@@ -329,8 +395,11 @@ def test_keys_of_s3_notifications_are_decoded(written: str, folder: str) -> None
 
 @pytest.mark.parametrize("folder", ["a+b/", "year%3D2026/", "a b/", "%/", "über/"])
 def test_keys_of_eventbridge_are_plain(folder: str) -> None:
-    """EventBridge writes keys as they are: decoding one would name another object."""
+    """EventBridge and CloudTrail write keys as they are: decoding one would name another object."""
+    call = with_call(requestParameters={"bucketName": "b", "key": folder + BASENAME})
+
     assert folder + BASENAME == only_ref(with_bridge_object(key=folder + BASENAME)).key
+    assert folder + BASENAME == only_ref(call).key
 
 
 @pytest.mark.parametrize(
@@ -359,11 +428,9 @@ def test_every_creation_is_ingested(event_name: str) -> None:
         "LifecycleExpiration:Delete",
         "ReducedRedundancyLostObject",
         "ObjectCreatedLater:Put",
-        "",
-        7,
     ],
 )
-def test_other_s3_events_are_noise(event_name: object) -> None:
+def test_other_s3_events_are_noise(event_name: str) -> None:
     """What happens to an object later is not ingested; it is said which object it was."""
     expected = Skipped(SkipReason.NOT_CREATED, bucket="acme-logs", key=KEY)
 
@@ -371,38 +438,91 @@ def test_other_s3_events_are_noise(event_name: object) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "detail_type"),
+    "detail_type",
     [
-        ("aws.s3", "Object Deleted"),
-        ("aws.s3", "Object Restore Completed"),
-        ("aws.s3", "Object Tags Added"),
-        ("aws.s3", None),
-        ("acme.s3", "Object Created"),
-        ("aws.events", "Scheduled Event"),
-        (None, "Object Created"),
+        "Object ACL Updated",
+        "Object Access Tier Changed",
+        "Object Deleted",
+        "Object Restore Completed",
+        "Object Restore Expired",
+        "Object Restore Initiated",
+        "Object Storage Class Changed",
+        "Object Tags Added",
+        "Object Tags Deleted",
     ],
 )
-def test_other_eventbridge_events_are_noise(source: str | None, detail_type: str | None) -> None:
-    """A rule that is too wide, or a timer, sends events that announce no object."""
-    event = BRIDGE_EVENT | {"source": source, "detail-type": detail_type}
+def test_other_eventbridge_events_of_s3_are_noise(detail_type: str) -> None:
+    """A rule for all events of S3 sends those of what happens to an object later."""
+    event = BRIDGE_EVENT | {"detail-type": detail_type}
 
     assert [Skipped(SkipReason.NOT_CREATED)] == list(objects_in_event(event))
 
 
+INSTANCE = {"detail": {"instance-id": "i-0abcd1111", "state": "running"}}
+
+
 @pytest.mark.parametrize(
-    "event",
+    "changed",
     [
-        pytest.param({}, id="empty"),
-        pytest.param({"Records": []}, id="no record"),
-        pytest.param({"Records": None}, id="null"),
-        pytest.param({"source": "keep-warm"}, id="something else"),
-        pytest.param({"Type": "SubscriptionConfirmation", "Token": "2336"}, id="SNS handshake"),
-        pytest.param(in_sqs_event({}), id="SQS with an empty object"),
+        {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}},
+        {"source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification", **INSTANCE},
+        {"source": "aws.s3", "detail-type": "S3 Storage Lens Metrics", "detail": {"bucket": "b"}},
+        {
+            "source": "acme.shop",
+            "detail-type": "order",
+            "detail": {"tags": [{"key": "colour", "value": "red"}]},
+        },
     ],
 )
-def test_a_message_without_records_is_noise(event: Json) -> None:
-    """An object without any record asks for nothing."""
-    assert [Skipped(SkipReason.NO_RECORDS)] == list(objects_in_event(event))
+def test_eventbridge_events_of_other_sources_are_noise(changed: Json) -> None:
+    """A rule that is too wide, or a timer, sends events that name no object."""
+    assert [Skipped(SkipReason.NOT_CREATED)] == list(objects_in_event(BRIDGE_EVENT | changed))
+
+
+@pytest.mark.parametrize(
+    "event_name", ["PutObject", "PostObject", "CopyObject", "CompleteMultipartUpload"]
+)
+def test_every_call_that_creates_is_ingested(event_name: str) -> None:
+    """CloudTrail records four calls by which an object comes into being."""
+    assert API_CALL_REF == only_ref(with_call(eventName=event_name))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"eventName": "GetObject"},
+        {"eventName": "DeleteObject"},
+        {"eventName": "UploadPart"},
+        {"eventName": "CreateMultipartUpload"},
+        {"eventName": "PutObjectTagging"},
+        {"eventName": "PutBucketPolicy", "requestParameters": {"bucketName": "acme-logs"}},
+        {"errorCode": "AccessDenied", "errorMessage": "Access Denied"},
+        {"eventName": "DeleteObjects", "errorCode": "AccessDenied"},
+    ],
+)
+def test_other_calls_are_noise(changes: Json) -> None:
+    """A call that creates no object, or that S3 refused, announces none."""
+    assert [Skipped(SkipReason.NOT_CREATED)] == list(objects_in_event(with_call(**changes)))
+
+
+@pytest.mark.parametrize(
+    "response", [None, {}, {"x-amz-version-id": None}, {"x-amz-version-id": 7}, "text"]
+)
+def test_a_call_to_a_bucket_without_versions_names_none(response: object) -> None:
+    """CloudTrail repeats the version's id where S3 answered with one."""
+    assert only_ref(with_call(responseElements=response)).version_id is None
+
+
+def test_a_call_of_another_major_version_is_refused() -> None:
+    """CloudTrail's records have a version of their own, which is 1.x."""
+    with pytest.raises(NotificationError, match=r"version is '2.0'.* 1.x is known"):
+        list(objects_in_event(with_call(eventVersion="2.0")))
+
+
+def test_a_notification_without_records_is_noise() -> None:
+    """A list of no record asks for nothing."""
+    assert [Skipped(SkipReason.NO_RECORDS)] == list(objects_in_event({"Records": []}))
+    assert [Skipped(SkipReason.NO_RECORDS)] == list(objects_in_message('{"Records": []}'))
 
 
 @pytest.mark.parametrize("version", ["2.0", "2.1", "2.2", "2.3", "2.6", "2.10", "2", None])
@@ -497,7 +617,7 @@ def test_without_versioning_there_is_no_version_id(version_id: object) -> None:
     ],
 )
 def test_times_are_utc_or_absent(event_time: object, expected: datetime | None) -> None:
-    """A time that can not be told for certain is left out: it only measures the delay."""
+    """A time that is not certain is left out: it only measures the delay."""
     created = only_ref(with_record(eventTime=event_time)).created
 
     assert expected == created
@@ -555,6 +675,51 @@ UNREADABLE = [
     pytest.param(json.dumps(BRIDGE_EVENT["detail"]), id="EventBridge's InputPath $.detail"),
     pytest.param('{"bucket": "b", "key": "k"}', id="EventBridge's input transformer"),
     pytest.param(json.dumps(S3_NOTIFICATION["Records"][0]), id="a record without Records"),
+    pytest.param("{}", id="an empty object"),
+    pytest.param('{"Records": null}', id="Records is null"),
+    pytest.param(json.dumps({"Records": []} | {"records": [1]}), id="Records, and something else"),
+    pytest.param('{"source": "keep-warm"}', id="something else"),
+    pytest.param('{"hello": ["world", {"n": 1}]}', id="any JSON"),
+    pytest.param('{"Type": "SubscriptionConfirmation", "Token": "2336"}', id="SNS handshake"),
+    pytest.param(json.dumps({"detail": BRIDGE_EVENT["detail"]}), id="a detail without its type"),
+    pytest.param(
+        json.dumps({k: v for k, v in BRIDGE_EVENT.items() if k != "source"}), id="no source"
+    ),
+    pytest.param(json.dumps(BRIDGE_EVENT | {"detail-type": None}), id="type null"),
+    pytest.param(json.dumps(BRIDGE_EVENT | {"source": "acme.s3"}), id="another source's object"),
+    pytest.param(
+        json.dumps(BRIDGE_EVENT | {"detail-type": "Object Renamed"}), id="an unknown type of S3"
+    ),
+    pytest.param(
+        json.dumps(
+            {
+                "source": "aws.guardduty",
+                "detail-type": "GuardDuty Malware Protection Object Scan Result",
+                "detail": {"s3ObjectDetails": {"bucketName": "b", "objectKey": "k"}},
+            }
+        ),
+        id="another service's finding about an object",
+    ),
+    pytest.param(f'{{"Bucket": "b", "Key": "{KEY}"}}', id="Bucket and Key"),
+    pytest.param(f'{{"bucketName": "b", "objectKey": "{KEY}"}}', id="bucketName and objectKey"),
+    pytest.param(json.dumps({"records": S3_NOTIFICATION["Records"]}), id="records"),
+    pytest.param(json.dumps({"event": S3_NOTIFICATION}), id="event"),
+    pytest.param(json.dumps({"body": json.dumps(S3_NOTIFICATION)}), id="body outside a record"),
+    pytest.param(json.dumps({"Message": json.dumps(S3_NOTIFICATION)}), id="SNS without its type"),
+    pytest.param(json.dumps({"responsePayload": S3_NOTIFICATION}), id="only a response"),
+    pytest.param(json.dumps(TEST_EVENT | {"Key": KEY}), id="a test event with a key"),
+    pytest.param(json.dumps(with_record(eventName="")), id="eventName is empty"),
+    pytest.param(json.dumps(with_record(eventName=7)), id="eventName is a number"),
+    pytest.param(json.dumps(with_call(eventName=None)), id="a call without its name"),
+    pytest.param(json.dumps(with_call(eventName="")), id="a call whose name is empty"),
+    pytest.param(json.dumps(with_call(eventName=["PutObject"])), id="a call with two names"),
+    pytest.param(json.dumps(with_call(requestParameters=None)), id="a call without parameters"),
+    pytest.param(
+        json.dumps(with_call(requestParameters={"bucketName": "b", "key": ""})),
+        id="a call without a key",
+    ),
+    pytest.param(json.dumps(API_CALL | {"detail": None}), id="CloudTrail without detail"),
+    pytest.param(json.dumps({"Records": [API_CALL["detail"]]}), id="a file of CloudTrail"),
 ]
 
 
@@ -563,6 +728,52 @@ def test_what_should_name_an_object_and_does_not_is_an_error(body: str) -> None:
     """Acknowledged, such a message would hide a wiring mistake: it fails, into the DLQ."""
     with pytest.raises(NotificationError):
         list(objects_in_message(body))
+
+
+@pytest.mark.parametrize("body", [None, 7, {"Records": []}, ["x"]])
+def test_a_body_that_is_no_text_is_an_error(body: object) -> None:
+    """A message whose body is missing or no text fails like one that cannot be read."""
+    with pytest.raises(NotificationError, match="not JSON text"):
+        list(objects_in_message(body))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        pytest.param(with_s3_object(key=f"\ud800/{BASENAME}"), id="S3"),
+        pytest.param(with_bridge_object(key=f"\ud800/{BASENAME}"), id="EventBridge"),
+        pytest.param(
+            with_call(requestParameters={"bucketName": "b\udfff", "key": KEY}), id="CloudTrail"
+        ),
+    ],
+)
+def test_a_key_that_is_no_unicode_is_an_error(event: Json) -> None:
+    """Half a surrogate pair can be asked of no store, nor be logged."""
+    with pytest.raises(NotificationError, match="without"):
+        list(objects_in_event(event))
+
+
+@pytest.mark.parametrize("field", ["size", "eTag", "versionId", "sequencer"])
+@pytest.mark.parametrize("value", [None, True, -1, 1.5, [], {}, "", "\ud800", "x" * 1_025])
+def test_what_is_said_of_an_object_never_fails_it(field: str, value: object) -> None:
+    """A missing or malformed fact is left out: bucket and key suffice."""
+    (found,) = objects_in_event(with_s3_object(**{field: value}))
+
+    assert KEY == found.key
+    assert isinstance(found, ObjectRef)
+    for fact in (found.etag, found.version_id):
+        assert fact is None or 0 < len(fact.encode()) <= 1_024
+
+
+CONTRADICTION = KEY.replace("AWSLogs/123456789012", "AWSLogs/999999999999")
+
+
+def test_a_contradictory_key_is_an_error() -> None:
+    """An object in one account's folder that calls itself another's is neither taken nor lost."""
+    for event in (with_s3_object(key=CONTRADICTION), with_bridge_object(key=CONTRADICTION)):
+        with pytest.raises(NotificationError, match="another account or region") as caught:
+            list(objects_in_event(event))
+        assert f"alb-logs ingest s3://acme-logs/{CONTRADICTION}" in str(caught.value)
 
 
 def test_errors_show_what_came() -> None:
@@ -609,7 +820,7 @@ def test_several_records_are_several_objects() -> None:
 
 @pytest.mark.parametrize("wrapper", [in_invocation_record, in_sns_envelope, in_sqs_event])
 def test_envelopes_are_opened_to_a_limit(wrapper: Callable[[Json], Json]) -> None:
-    """A message that wraps itself again and again ends in an error, not in the stack's end."""
+    """A message that wraps itself again and again ends in an error, not in a stack overflow."""
     deepest = wrapped(S3_NOTIFICATION, (wrapper,) * MAX_DEPTH)
 
     assert [S3_REF] == list(objects_in_event(deepest))
@@ -619,7 +830,7 @@ def test_envelopes_are_opened_to_a_limit(wrapper: Callable[[Json], Json]) -> Non
 
 @pytest.fixture
 def queue() -> Iterator[str]:
-    """Give a queue that an emulated bucket tells of its objects by all three routes."""
+    """Yield a queue that an emulated bucket notifies of its objects by all three routes."""
     with mock_aws():
         s3, sqs = boto3.client("s3", REGION), boto3.client("sqs", REGION)
         sns, events = boto3.client("sns", REGION), boto3.client("events", REGION)

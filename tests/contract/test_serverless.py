@@ -1,51 +1,39 @@
 """What `serverless.yml` deploys: valid, least-privilege, and with the numbers it promises."""
 
 import json
+import os
 import re
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deploy.lambda_zip import ROOT
-from deploy.osls import osls
+from deploy.lambda_zip import ROOT, Architecture
+from deploy.osls import NoPackageError, for_package, osls
+from devstack.aws import environment
+from devstack.process import free_port
 from pipeline.config import Config, variable_of
 from pipeline.jobs.redelivery import Patience
 from pipeline.metrics import METRICS
-from tests.cloudformation import Template
-from tests.deployment import packaged, parameters, service_folder
-
-GUIDE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
-STAGE = "s9"
-NAME = f"alb-logs-{STAGE}"
-BARE = {"bucket": "the-logs"}
-ROLES = (
-    "arn:aws:iam::210987654321:role/read-logs",
-    "arn:aws:iam::310987654321:role/team,a/read=logs",
-    "arn:aws:iam::210987654321:role/read-logs",  # of two buckets
+from tests.support.cloudformation import Template
+from tests.support.deployment import (
+    BARE,
+    FULL,
+    ROLES,
+    STAGE,
+    Service,
+    parameters,
+    parameters_of,
+    service_folder,
 )
-FULL = {
-    **BARE,
-    "bucket-account": "210987654321",
-    "topic-arn": "arn:aws:sns:eu-central-1:123456789012:log-objects",
-    "rule-arn": "arn:aws:events:eu-central-1:123456789012:rule/log-objects",
-    "bucket-roles": " ".join(
-        f"{bucket}={role}"
-        for bucket, role in zip(("a-logs", "b-logs", "c-logs"), ROLES, strict=True)
-    ),
-    "kms-key-arns": ",".join(f"arn:aws:kms:eu-central-1:123456789012:key/{n}" for n in (1, 2)),
-    "es-api-key-parameter": "/elastic/key",
-    "es-api-key-secret": "elastic-key",
-    "es-url": "https://es.example.org:9200",
-    "subnet-ids": "subnet-0a1b2c3d,subnet-1a1b2c3d",
-    "security-group-ids": "sg-0a1b2c3d",
-    "alarm-email": "someone@example.org",
-}
+
+GUIDE = "".join((ROOT / "docs" / f"{page}.md").read_text() for page in ("stack", "access"))
+NAME = f"alb-logs-{STAGE}"
 
 BUCKET = "arn:aws:s3:::the-logs"
 LOG_GROUP = "(IngestLogGroup.Arn)"
@@ -61,8 +49,12 @@ VPC_ACTIONS = (
 
 Grant = tuple[str, str]
 
+READ = ("s3:GetObject", "s3:GetObjectVersion")
+BARE_KEYS = f"{BUCKET}/AWSLogs/*/elasticloadbalancing/*"
+FULL_KEYS = f"{BUCKET}/alb/*AWSLogs/*/elasticloadbalancing/*"
+"""What may be read, by log-prefix: logs of load balancers, and nothing else in the bucket."""
+
 ALWAYS: set[Grant] = {
-    ("s3:GetObject", f"{BUCKET}/AWSLogs/*"),
     ("s3:ListBucket", BUCKET),
     ("sqs:ReceiveMessage", QUEUE),
     ("sqs:DeleteMessage", QUEUE),
@@ -87,7 +79,7 @@ ON_DEMAND: set[Grant] = {
 }
 
 STARS: dict[Grant, str] = {
-    ("s3:GetObject", f"{BUCKET}/AWSLogs/*"): "the objects are not written yet",
+    **{(each, FULL_KEYS): "the objects are not written yet" for each in READ},
     ("xray:PutTraceSegments", "*"): "X-Ray has no resources",
     ("xray:PutTelemetryRecords", "*"): "X-Ray has no resources",
     **{(each, "*"): "Lambda checks for it before the interface exists" for each in VPC_ACTIONS},
@@ -117,7 +109,7 @@ NO_PLAIN_SECRETS = {"es_api_key", "es_password", "es_username"}
 
 
 def role_statements(template: Template) -> Iterator[dict[str, Any]]:
-    """Give what the function's role says."""
+    """Yield what the function's role says."""
     for role in template.of_type("AWS::IAM::Role").values():
         for policy in role["Policies"]:
             yield from policy["PolicyDocument"]["Statement"]
@@ -135,31 +127,31 @@ def grants_of(template: Template) -> Counter[Grant]:
 
 
 def listed(one_or_more: str | list[str]) -> list[str]:
-    """Give a list of what may be one."""
+    """Return a list of what may be one."""
     return [one_or_more] if isinstance(one_or_more, str) else one_or_more
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Give the template of a user who sets what must be set."""
-    return Template(packaged(service_folder(tmp_path_factory.mktemp("bare")), STAGE, BARE))
+def bare(bare_service: Service) -> Template:
+    """Return the template of a user who sets what must be set."""
+    return Template(bare_service.template)
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Template:
-    """Give the template of a user who sets everything."""
-    return Template(packaged(service_folder(tmp_path_factory.mktemp("full")), STAGE, FULL))
+def full(full_service: Service) -> Template:
+    """Return the template of a user who sets everything."""
+    return Template(full_service.template)
 
 
 @pytest.fixture(scope="module")
 def function(bare: Template) -> dict[str, Any]:
-    """Give the function's properties."""
+    """Return the function's properties."""
     return bare.resources["IngestLambdaFunction"]
 
 
 @pytest.fixture(scope="module")
 def mapping(bare: Template) -> dict[str, Any]:
-    """Give the event source mapping's properties."""
+    """Return the event source mapping's properties."""
     (only,) = bare.of_type("AWS::Lambda::EventSourceMapping").values()
     return only
 
@@ -181,10 +173,124 @@ def test_cfn_lint_finds_no_error(
 
 def test_the_bucket_must_be_named(tmp_path: Path) -> None:
     """Without the one parameter that has no default nothing is deployed."""
-    done = osls("package", "--stage", STAGE, service=service_folder(tmp_path))
+    given = parameters({"es-url": BARE["es-url"]})
+    done = osls("package", "--stage", STAGE, *given, service=service_folder(tmp_path))
 
     assert done.returncode != 0
     assert 'Value not found at "param" source' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        pytest.param({}, "set one of the parameters es-url and es-cloud-id", id="no address"),
+        pytest.param(
+            {"es-url": "https://es.example.org", "es-cloud-id": "name:aGVyZQ=="},
+            "set one of the parameters es-url and es-cloud-id",
+            id="two addresses",
+        ),
+        pytest.param(
+            {"es-url": "https://es.example.org", "index-prefx": "shop"},
+            "there is no parameter index-prefx: docs/stack.md lists all of them",
+            id="misspelt",
+        ),
+        pytest.param({"es_url": "https://es.example.org"}, "no parameter es_url", id="underscore"),
+    ],
+)
+def test_what_is_missing_or_misspelt_is_not_deployed(
+    tmp_path: Path, given: dict[str, str], said: str
+) -> None:
+    """A parameter that nothing reads, or no address to write to: the error is one sentence."""
+    named = parameters({"bucket": "the-logs", **given})
+    done = osls("package", "--stage", STAGE, *named, service=service_folder(tmp_path))
+
+    assert done.returncode != 0
+    assert said in done.stdout + done.stderr
+    assert "    at " not in done.stdout + done.stderr
+
+
+def test_a_misspelt_parameter_of_a_stage_is_not_deployed(tmp_path: Path) -> None:
+    """What stands below `params` in serverless.yml for a stage is looked at, too."""
+    service = service_folder(tmp_path)
+    text = (service / "serverless.yml").read_text()
+    stage = "params:\n  prod:\n    timout: 60\n"
+    (service / "serverless.yml").write_text(text.replace("params:\n", stage, 1))
+
+    done = osls("package", "--stage", STAGE, *parameters(BARE), service=service)
+
+    assert done.returncode != 0
+    assert "there is no parameter timout" in done.stdout + done.stderr
+
+
+def test_a_stack_is_removed_without_an_address(tmp_path: Path) -> None:
+    """Removing gets as far as AWS, which is not there, although no address is given."""
+    service = service_folder(tmp_path)
+    nowhere = f"http://127.0.0.1:{free_port()}"
+    env = {**os.environ, **environment(nowhere), "HOME": str(tmp_path), "AWS_MAX_ATTEMPTS": "1"}  # noqa: TID251
+
+    done = osls("remove", "--stage", STAGE, "--param=bucket=the-logs", service=service, env=env)
+
+    assert done.returncode != 0
+    assert "es-url" not in done.stdout + done.stderr
+    assert "ECONNREFUSED" in done.stdout + done.stderr
+
+
+def no_zips(dist: Path) -> None:
+    """Leave the folder empty."""
+
+
+def zips_for(*architectures: Architecture) -> Callable[[Path], None]:
+    """Return what puts zips for these into a folder."""
+
+    def put(dist: Path) -> None:
+        for each in architectures:
+            (dist / f"alb-logs-lambda-{each}.zip").touch()
+
+    return put
+
+
+ARM, INTEL = Architecture
+
+
+@pytest.mark.parametrize(
+    ("put", "given", "added"),
+    [
+        pytest.param(zips_for(INTEL), [], ["--param", "architecture=x86_64"], id="only one"),
+        pytest.param(zips_for(ARM), [], ["--param", "architecture=arm64"], id="only the other"),
+        pytest.param(zips_for(ARM, INTEL), [], [], id="both"),
+        pytest.param(zips_for(INTEL), ["--param", "architecture=x86_64"], [], id="named"),
+        pytest.param(zips_for(INTEL), ["--param=architecture=x86_64"], [], id="named, in one"),
+    ],
+)
+def test_what_was_packaged_is_deployed(
+    tmp_path: Path, put: Callable[[Path], None], given: list[str], added: list[str]
+) -> None:
+    """`make package` and `make deploy` agree on the architecture without a word about it."""
+    put(tmp_path)
+
+    assert ["deploy", *given, *added] == for_package(["deploy", *given], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("put", "given", "fix"),
+    [
+        pytest.param(no_zips, [], "run `make package` first", id="none"),
+        pytest.param(
+            zips_for(INTEL),
+            ["--param=architecture=arm64"],
+            "run `make package ARCH=arm64` first",
+            id="another",
+        ),
+    ],
+)
+def test_without_a_package_nothing_is_deployed(
+    tmp_path: Path, put: Callable[[Path], None], given: list[str], fix: str
+) -> None:
+    """Where the zip is missing, the error names the command that makes it."""
+    put(tmp_path)
+
+    with pytest.raises(NoPackageError, match=fix):
+        for_package(["deploy", *given], tmp_path)
 
 
 def test_an_unknown_property_is_refused(tmp_path: Path) -> None:
@@ -194,21 +300,14 @@ def test_an_unknown_property_is_refused(tmp_path: Path) -> None:
     assert "batchSize:" in text
     (service / "serverless.yml").write_text(text.replace("batchSize:", "batchsize:"))
 
-    done = osls("package", "--param=bucket=logs", service=service)
+    done = osls("package", *parameters(BARE), service=service)
 
     assert done.returncode != 0
     assert "unrecognized property 'batchsize'" in done.stdout
 
 
-def parameters_of(text: str) -> dict[str, str]:
-    """Give the parameters of serverless.yml and their defaults as they are written."""
-    section = text.partition("params:\n  default:\n")[2].partition("\nprovider:")[0]
-    found = re.findall(r"^    ([a-z-]+): +(.*?) *(?:#.*)?$", section, re.MULTILINE)
-    return {name: default.strip("'") for name, default in found}
-
-
 def test_the_guide_explains_every_parameter() -> None:
-    """docs/deploy.md has each parameter, with its default."""
+    """docs/stack.md has each parameter, with its default."""
     section = GUIDE.partition("\n## Parameters\n")[2].partition("\n## ")[0]
     explained = dict(re.findall(r"^\| `([a-z-]+)` \| (?:`([^`]*)`)?[^|]*\|", section, re.MULTILINE))
 
@@ -218,8 +317,8 @@ def test_the_guide_explains_every_parameter() -> None:
 
 
 def test_the_guide_explains_every_permission_and_alarm() -> None:
-    """docs/deploy.md has a line for each action of the role, and for each alarm."""
-    actions = {action for action, _ in ALWAYS | ON_DEMAND}
+    """docs/access.md has a line for each action of the role, docs/stack.md for each alarm."""
+    actions = {*READ, *(action for action, _ in ALWAYS | ON_DEMAND)}
 
     assert actions == set(re.findall(r"`([a-z0-9]+:[A-Z]\w+)`", GUIDE))
     assert set(ALARMS) <= set(re.findall(r"^\| `([a-z-]+)` \|", GUIDE, re.MULTILINE))
@@ -231,12 +330,14 @@ def test_the_guide_explains_every_permission_and_alarm() -> None:
 
 def test_the_role_allows_exactly_this(bare: Template) -> None:
     """The role has these grants, each once, and not one more."""
-    assert Counter(ALWAYS) == grants_of(bare)
+    assert Counter(ALWAYS | {(each, BARE_KEYS) for each in READ}) == grants_of(bare)
 
 
 def test_the_role_with_all_options_allows_exactly_this(full: Template) -> None:
     """A parameter adds the grant that it needs, and nothing else."""
-    assert Counter(ALWAYS | ON_DEMAND) == grants_of(full)
+    keys = {(each, FULL_KEYS) for each in READ}
+
+    assert Counter(ALWAYS | ON_DEMAND | keys) == grants_of(full)
 
 
 def test_the_roles_of_buckets_are_set_and_granted(full: Template) -> None:
@@ -266,8 +367,57 @@ def test_what_is_no_role_is_not_deployed(tmp_path: Path, pair: str) -> None:
     assert f"bucket-roles: '{pair}' is no pair BUCKET=ROLE_ARN" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(
+    ("keys", "prefix"),
+    [
+        pytest.param(BARE_KEYS, "", id="default"),
+        pytest.param(FULL_KEYS, "alb/", id="prefix"),
+        pytest.param(FULL_KEYS, "alb/team/prod/", id="prefixes"),
+    ],
+)
+def test_every_log_may_be_read(keys: str, prefix: str) -> None:
+    """Whatever AWS calls the folders of an account, the role reaches its logs."""
+    for account in ("123456789012", "aws-account-id=123456789012", "o-a1b2c3d4e5/123456789012"):
+        for region in ("eu-central-1/2026/09/10", "region=eu-central-1/year=2026", "by/team/x"):
+            folder = f"{prefix}AWSLogs/{account}/elasticloadbalancing/{region}"
+            assert matches(f"{BUCKET}/{folder}/object.log.gz", keys)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "AWSLogs/123456789012/CloudTrail/eu-central-1/2026/09/10/trail.json.gz",
+        "AWSLogs/123456789012/vpcflowlogs/eu-central-1/2026/09/10/flow.log.gz",
+        "AWSLogs/123456789012/ELBAccessLogTestFile",
+        "finance/salaries.csv",
+        "finance/AWSLogs/123456789012/CloudTrail/trail.json.gz",
+        "alb/finance/salaries.csv",
+        "elasticloadbalancing/object.log.gz",
+        "alb/elasticloadbalancing/object.log.gz",
+    ],
+)
+def test_nothing_else_may_be_read(key: str) -> None:
+    """What else lies in the bucket is out of reach, for whoever may send to the queue, too."""
+    assert not any(matches(f"{BUCKET}/{key}", keys) for keys in (BARE_KEYS, FULL_KEYS))
+
+
+def matches(resource: str, pattern: str) -> bool:
+    """Return whether a pattern of IAM, whose stars stand for slashes too, holds a resource."""
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), resource))
+
+
+@pytest.mark.parametrize("prefix", ["/AWSLogs/", "*", "alb/?/", "AWSLogs/123456789012/", "AWSLogs"])
+def test_a_prefix_that_would_widen_the_role_is_not_deployed(tmp_path: Path, prefix: str) -> None:
+    """The prefix ends before AWSLogs/ or with it, and holds no star of its own."""
+    given = parameters({**BARE, "log-prefix": prefix})
+    done = osls("package", "--stage", STAGE, *given, service=service_folder(tmp_path))
+
+    assert done.returncode != 0
+    assert f"log-prefix: '{prefix}' must be how keys begin" in done.stdout + done.stderr
+
+
 def test_every_star_has_its_reason(full: Template) -> None:
-    """No action has a star, no resource but those that AWS can not name any narrower."""
+    """No action has a star, no resource but those that AWS cannot name more narrowly."""
     grants = grants_of(full)
 
     assert set() == {action for action, _ in grants if "*" in action}
@@ -391,7 +541,7 @@ def test_messages_fail_one_by_one_in_small_batches(mapping: dict[str, Any]) -> N
 
 
 def test_direct_invocations_fall_back_to_the_queue(bare: Template) -> None:
-    """An event that S3, SNS or EventBridge sent in vain is handed to the main queue."""
+    """An event that S3, SNS or EventBridge could not deliver is handed to the main queue."""
     (config,) = bare.of_type("AWS::Lambda::EventInvokeConfig").values()
 
     assert "(IngestLambdaFunction)" == config["FunctionName"]
@@ -421,12 +571,12 @@ def test_a_stage_has_metrics_of_its_own(function: dict[str, Any]) -> None:
 
 
 def test_the_defaults_are_the_pipelines_own(function: dict[str, Any]) -> None:
-    """What a user does not set is what the pipeline would take without being told."""
+    """What a user does not set has the pipeline's own default."""
     queue = {"ALB_LOGS_QUEUE_URL": "(Queue)"}
     given = function["Environment"]["Variables"]
 
     assert queue == {name: value for name, value in given.items() if "(" in value}
-    assert Config() == Config.from_env(
+    assert Config(es_url=(BARE["es-url"],)) == Config.from_env(
         {name: given[name] for name in given.keys() - queue - {SERVICE}}
     )
 
@@ -482,11 +632,11 @@ def test_stages_do_not_collide(full: Template) -> None:
     assert set() == {name for name in named if NAME not in name}
 
 
-# Who hears of it
+# Who is notified
 
 
 def test_the_alarms(bare: Template) -> None:
-    """Each cause for alarm has its alarm, which tells the topic when it begins and ends."""
+    """Each cause for alarm has its alarm, which notifies the topic when it begins and ends."""
     alarms = bare.of_type("AWS::CloudWatch::Alarm").values()
 
     assert ALARMS == {
@@ -501,7 +651,7 @@ def test_the_alarms(bare: Template) -> None:
 def test_each_alarm_has_its_page(name: str) -> None:
     """Whoever an alarm wakes finds a heading of its name in the runbook, and it in the guide."""
     runbook = (ROOT / "docs" / "runbook.md").read_text(encoding="utf-8")
-    assert f"\n## {name}\n" in runbook
+    assert f"\n### {name}\n" in runbook
     assert f"| `{name}` |" in GUIDE
 
 
@@ -531,7 +681,7 @@ def test_silence_is_an_alarm(bare: Template) -> None:
 
 
 def test_a_failure_that_passes_is_no_alarm(bare: Template) -> None:
-    """Objects must fail for 20 of 30 minutes; a message that names no object tells at once."""
+    """Objects must fail for 20 of 30 minutes; a message that names no object alarms at once."""
     alarms = bare.of_type("AWS::CloudWatch::Alarm")
     failed, unread = alarms["ObjectsFailedAlarm"], alarms["NotificationErrorsAlarm"]
 

@@ -12,11 +12,10 @@ from lark import Token
 from deploy.lambda_zip import ROOT
 from devstack.installing import install_python
 from pipeline.jobs.subscription import EVENTS
-from tests.cloudformation import Template
-from tests.contract.test_serverless import BARE, FULL, STAGE, parameters_of
-from tests.deployment import packaged, service_folder
-from tests.facts import Facts, facts_of_module, facts_of_template, resources_of
-from tests.terraform import Block, Module, Node, parsed, word
+from tests.support.cloudformation import Template
+from tests.support.deployment import STAGE, Service, parameters_of
+from tests.support.facts import Facts, facts_of_module, facts_of_template, resources_of
+from tests.support.terraform import Block, Module, Node, parsed, word
 
 MODULE = ROOT / "terraform"
 FILES = {path.name: path.read_text(encoding="utf-8") for path in sorted(MODULE.glob("*.tf"))}
@@ -36,12 +35,12 @@ OUT_OF_SIGHT = {
 """What may be changed without being another deployment."""
 
 
-def variables_for(parameters: Mapping[str, str], place: Path) -> dict[str, Any]:
-    """Give parameters of serverless.yml as the module takes them."""
+def variables_for(parameters: Mapping[str, str], folder: Path) -> dict[str, Any]:
+    """Return parameters of serverless.yml as the module takes them."""
     kinds = {block.labels[0]: word(block.attributes["type"]) for block in blocks("variable")}
     named = {name.replace("-", "_"): text for name, text in parameters.items()}
     values = {name: typed(text, kinds[name]) for name, text in named.items()}
-    return {**values, "stage": STAGE, "package_directory": str(place / "dist")}
+    return {**values, "stage": STAGE, "package_directory": str(folder / "dist")}
 
 
 def typed(text: str, kind: str) -> Any:  # noqa: ANN401  any of HCL's values
@@ -60,38 +59,37 @@ def typed(text: str, kind: str) -> Any:  # noqa: ANN401  any of HCL's values
 
 
 def blocks(kind: str) -> Iterator[Block]:
-    """Give the module's blocks of one kind."""
+    """Yield the module's blocks of one kind."""
     yield from (block for text in FILES.values() for block in parsed(text) if block.kind == kind)
 
 
 class Both:
     """The same deployment, made by either."""
 
-    def __init__(self, place: Path, parameters: Mapping[str, str]) -> None:
-        """Have osls make the template; the module is read when it is asked for."""
-        template = Template(packaged(service_folder(place), STAGE, parameters))
-        self.resources = resources_of(template)
-        self.given = variables_for(parameters, place)
+    def __init__(self, service: Service) -> None:
+        """Take the template that osls made; the module is read when it is asked for."""
+        self.resources = resources_of(Template(service.template))
+        self.given = variables_for(service.parameters, service.folder)
 
     def template(self) -> Facts:
-        """Give what serverless.yml deploys, by the resources as they are now."""
+        """Return what serverless.yml deploys, by the resources as they are now."""
         return facts_of_template(self.resources)
 
     def module(self) -> Facts:
-        """Give what the module deploys, by its parsed text as it is now."""
+        """Return what the module deploys, by its parsed text as it is now."""
         return facts_of_module(Module(FILES, self.given, MODULE))
 
 
 @pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """Give the deployment of a user who sets what must be set."""
-    return Both(tmp_path_factory.mktemp("bare"), BARE)
+def bare(bare_service: Service) -> Both:
+    """Return the deployment of a user who sets what must be set."""
+    return Both(bare_service)
 
 
 @pytest.fixture(scope="module")
-def full(tmp_path_factory: pytest.TempPathFactory) -> Both:
-    """Give the deployment of a user who sets everything."""
-    return Both(tmp_path_factory.mktemp("full"), FULL)
+def full(full_service: Service) -> Both:
+    """Return the deployment of a user who sets everything."""
+    return Both(full_service)
 
 
 # They agree
@@ -138,7 +136,7 @@ def test_a_change_of_the_template_is_found(full: Both) -> None:
 
 
 def leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:  # noqa: ANN401
-    """Give the way to every text and number in JSON."""
+    """Yield the path to every text and number in JSON."""
     if not isinstance(node, dict | list):
         yield path
         return
@@ -147,7 +145,7 @@ def leaves(node: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]: 
 
 
 def change(node: Any, path: tuple[Any, ...]) -> None:  # noqa: ANN401  JSON
-    """Make one leaf another."""
+    """Change one leaf."""
     for key in path[:-1]:
         node = node[key]
     before = node[path[-1]]
@@ -157,14 +155,14 @@ def change(node: Any, path: tuple[Any, ...]) -> None:  # noqa: ANN401  JSON
 
 def test_a_change_of_the_module_is_found(full: Both, bare: Both) -> None:
     """Whatever number, text or truth value of the module is changed, they are not the same."""
-    expected = full.template(), bare.template()
+    expected = [(each, each.template()) for each in (full, bare)]
     unnoticed = set()
     for where, node in literals():
         before = node.children[0]
         assert isinstance(before, Token)
         node.children[0] = another(before)
         try:
-            if is_same(lambda: (full.module(), bare.module()), expected):
+            if all(is_same(each.module, facts) for each, facts in expected):
                 unnoticed.add(f"{where}: {before}")
         finally:
             node.children[0] = before
@@ -173,7 +171,7 @@ def test_a_change_of_the_module_is_found(full: Both, bare: Both) -> None:
 
 
 def is_same(make: Callable[[], object], expected: object) -> bool:
-    """Tell whether a changed deployment is as before; one that can not even be read is not."""
+    """Return whether a changed deployment is as before; one that cannot even be read is not."""
     try:
         return make() == expected
     except (AssertionError, AttributeError, KeyError, OSError, TypeError, ValueError):
@@ -181,13 +179,13 @@ def is_same(make: Callable[[], object], expected: object) -> bool:
 
 
 def another(token: Token) -> Token:
-    """Give another number, text or truth value."""
+    """Return another number, text or truth value."""
     text = {"true": "false", "false": "true"}.get(str(token), f"{token}x")
     return Token(token.type, str(int(token) + 1) if token.isdigit() else text)
 
 
 def literals() -> Iterator[tuple[str, Node]]:
-    """Give all numbers, texts and truth values of what is compared."""
+    """Yield all numbers, texts and truth values of what is compared."""
     for name, text in FILES.items():
         for block in parsed(text):
             for value in compared(block):
@@ -195,7 +193,7 @@ def literals() -> Iterator[tuple[str, Node]]:
 
 
 def compared(block: Block) -> Iterator[Node]:
-    """Give the expressions of a block that say what is deployed."""
+    """Yield the expressions of a block that say what is deployed."""
     if block.kind == "variable":
         if block.labels[0] not in ONLY_HERE and "default" in block.attributes:
             yield block.attributes["default"]
@@ -204,19 +202,19 @@ def compared(block: Block) -> Iterator[Node]:
 
 
 def is_optional(block: Block) -> bool:
-    """Tell what is off unless asked for, and is no part of serverless.yml."""
+    """Return whether a block is off unless asked for, and is no part of serverless.yml."""
     return block.labels[:1] in {("aws_s3_bucket_notification",), ("aws_ssm_parameter",)}
 
 
 def inside(block: Block) -> Iterator[Node]:
-    """Give the expressions of a block and of those in it."""
+    """Yield the expressions of a block and of those in it."""
     yield from block.attributes.values()
     for each in block.blocks:
         yield from inside(each)
 
 
 def is_literal(node: Node) -> bool:
-    """Tell a number, a piece of text or a truth value."""
+    """Return whether this is a number, a piece of text or a truth value."""
     kinds = {"int_lit", "string_part", "literal_value"}
     return node.data in kinds and isinstance(node.children[0], Token)
 
@@ -232,7 +230,7 @@ def test_the_defaults_are_valid() -> None:
 
 
 def test_everything_that_can_be_set_is_valid(full: Both) -> None:
-    """All options together are taken, but for the two ways to give the API key."""
+    """All options together are taken, except that the API key is given in one way only."""
     given = {**full.given, "es_api_key_secret": "", "es_api_key_version": 1}
 
     assert [] == Module(FILES, given).complaints()
@@ -242,6 +240,7 @@ def test_everything_that_can_be_set_is_valid(full: Both) -> None:
     ("variable", "value"),
     [
         ("alarm_email", "nobody"),
+        ("anonymize_ip", "24"),
         ("architecture", "arm"),
         ("batch_size", 6),
         ("batch_size", 0),
@@ -250,6 +249,7 @@ def test_everything_that_can_be_set_is_valid(full: Both) -> None:
         ("bucket_account", "1234"),
         ("bucket_roles", {"a-logs": "arn:aws:iam::123456789012:role/*"}),
         ("bulk_bytes", 99_999),
+        ("dead_letter_lines", "sometimes"),
         ("dlq_retention", 1_209_601),
         ("es_api_key_parameter", "alb-logs/es-api-key"),
         ("es_api_key_secret", "arn:aws:secretsmanager:eu-central-1:123456789012:secret:key"),
@@ -260,6 +260,9 @@ def test_everything_that_can_be_set_is_valid(full: Both) -> None:
         ("index_prefix", "ALB"),
         ("kms_key_arns", ["alias/logs"]),
         ("log_prefix", "/AWSLogs/"),
+        ("log_prefix", "alb/*/AWSLogs/"),
+        ("log_prefix", "AWSLogs/123456789012/"),
+        ("log_prefix", "AWSLogs"),
         ("log_retention", 31),
         ("max_receive_count", 7),  # less than four hours of patience
         ("maximum_concurrency", 1),
@@ -267,6 +270,7 @@ def test_everything_that_can_be_set_is_valid(full: Both) -> None:
         ("oldest_message", 60),
         ("queue_retention", 54_899),  # less than twice what a message is kept trying
         ("queue_retention", 1_209_601),
+        ("redact_query", "token,*"),
         ("rule_arn", "log-objects"),
         ("silence", 289),
         ("stage", "Prod"),
@@ -323,7 +327,7 @@ def test_a_buckets_notifications_are_left_alone(full: Both) -> None:
     assert {} == Module(FILES, full.given, MODULE).of_type("aws_s3_bucket_notification")
     assert "the-logs" == owned["bucket"]
     assert [
-        {"queue_arn": "(aws_sqs_queue.ingest.arn)", "events": [EVENTS], "filter_prefix": "AWSLogs/"}
+        {"queue_arn": "(aws_sqs_queue.ingest.arn)", "events": [EVENTS], "filter_prefix": "alb/"}
     ] == owned["queue"]
 
 
@@ -332,7 +336,7 @@ def test_a_buckets_notifications_are_left_alone(full: Both) -> None:
 
 def test_checkov_finds_nothing() -> None:
     """No check of checkov fails, and each that is skipped says why beside the resource."""
-    python = install_python("checkov", "checkov==3.3.30")
+    python = install_python("checkov")
     what = ["--directory", str(MODULE), "--framework", "terraform", "--skip-download"]
     command = [str(python), "-m", "checkov.main", *what, "--compact", "--output", "json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

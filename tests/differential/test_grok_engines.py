@@ -1,11 +1,12 @@
 """
-The pattern file means the same to a second grok engine.
+A second grok engine reads the pattern file alike, and so does the linear check that guards it.
 
 Oniguruma is the C library whose Java port matches grok patterns in Logstash.
 """
 
 import re
 from datetime import UTC, datetime
+from random import Random
 
 import onigurumacffi
 import pytest
@@ -18,10 +19,12 @@ from devstack.traffic import (
     odd_lines,
     ordinary_lines,
 )
+from pipeline.alb.escapes import decode_tail, decode_text
 from pipeline.alb.fields import COLUMNS, Kind
-from pipeline.alb.parsing import kind_of_line
+from pipeline.alb.parsing import LINE_SHAPE, kind_of_line
 from pipeline.shipped import shipped
-from tests.unit.test_golden import CASES
+from tests.fuzz.mutations import damaged_line
+from tests.support.golden import CASES
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 PATTERNS = shipped("logstash/patterns")
@@ -42,7 +45,7 @@ def expand(kind: Kind) -> str:
 
 
 class Oniguruma:
-    """The second engine, for one kind of line."""
+    """Match one kind of line with the second engine."""
 
     def __init__(self, kind: Kind) -> None:
         """Compile the kind's pattern."""
@@ -51,17 +54,17 @@ class Oniguruma:
         self._compiled = onigurumacffi.compile(pattern)
 
     def match(self, text: str) -> dict[str, str | None] | None:
-        """Give what each name captured."""
+        """Return what each name captured."""
         found = self._compiled.match(text)
         if found is None:
             return None
-        # It gives an empty text for a group that took no part; no column is ever empty.
+        # The engine returns "" for a group that took no part; no column is ever empty.
         return {name: found.group(at) or None for at, name in enumerate(self._names, start=1)}
 
 
 @pytest.fixture(scope="module")
 def lines() -> list[bytes]:
-    """Give every golden line, and generated ones of every sort."""
+    """Return every golden line, and generated lines of every sort."""
     golden = [line for path in CASES for line in path.read_bytes().split(b"\n")]
     return [
         *golden,
@@ -90,6 +93,38 @@ def test_both_engines_capture_the_same(kind: Kind, lines: list[bytes]) -> None:
     assert matched > 200
 
 
+@pytest.fixture(scope="module")
+def damaged(lines: list[bytes]) -> list[bytes]:
+    """Return 30,000 lines, most of them damaged; short ones, because the grok is not linear."""
+    rng = Random(11)
+    short = [line for line in lines if line and len(line) < 2_000]
+    texts = [part for _ in range(30_000) for part in damaged_line(short, rng).split(b"\n")]
+    return [text for text in texts if len(text) < 3_000]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_linear_check_agrees_with_the_grok(
+    kind: Kind, lines: list[bytes], damaged: list[bytes]
+) -> None:
+    """It lets through the lines that the grok matches, and takes off the tail that it captures."""
+    grok = Grok(f"%{{ALB_{kind.name}}}", custom_patterns_dir=str(PATTERNS))
+    texts = [line.decode("latin-1") for line in (*lines, *damaged) if len(line) < 3_000]
+
+    matched = 0
+    for text in texts:
+        shape, captured = LINE_SHAPE[kind].fullmatch(text), grok.match(text)
+        assert (shape is None) == (captured is None), text
+        if shape and captured:
+            assert grok.match(shape["columns"]) == captured | {"extra_fields": ""}, text
+            assert shape["tail"] == captured["extra_fields"], text
+            tokens = re.findall(r'"[^"]*"|[^" ]+', captured["extra_fields"])
+            assert decode_tail(shape["tail"]) == [*filter(None, map(decode_text, tokens))], text
+            matched += 1
+
+    assert matched > 3_000
+    assert len(texts) - matched > 3_000
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_pattern_captures_the_columns_of_the_table(kind: Kind) -> None:
     """The pattern's names are the field table's columns, in their order, and the tail."""
@@ -99,7 +134,7 @@ def test_pattern_captures_the_columns_of_the_table(kind: Kind) -> None:
 
 
 def test_lines_are_told_apart() -> None:
-    """Each generated line is taken for the log it is of."""
+    """Each generated line is recognised as a line of its own log."""
     kinds = {
         Kind.ACCESS: ordinary_lines(1, 100, start=START),
         Kind.CONNECTION: connection_lines(1, 100, start=START),

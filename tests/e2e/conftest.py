@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 from elasticsearch import Elasticsearch
 
-from tests.e2e.secure import Secure, start_secure
-from tests.stack import Stack, started_stack
+from tests.support.secure import Secure, start_secure
+from tests.support.stack import Stack, started_stack
 
 
 @pytest.fixture(scope="session")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
-    """Give a real Elasticsearch with users and TLS, started once; nothing is set up in it."""
+    """Yield a real Elasticsearch with users and TLS, started once; nothing is set up in it."""
     with start_secure(tmp_path_factory.mktemp("secure")) as server:
         yield server
 
@@ -20,6 +20,6 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
 def stack(
     elasticsearch_url: str, es: Elasticsearch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Give the stack deployed into an account of its own, whose bucket tells its queue."""
+    """Yield the stack deployed into an account of its own, whose bucket notifies its queue."""
     with started_stack(elasticsearch_url, es, tmp_path_factory) as deployed:
         yield deployed

@@ -2,7 +2,7 @@
 Objects of other accounts and regions, through the handler and the command.
 
 The emulator enforces IAM: what a user's or a role's policy does not allow is refused, and a bucket
-of another account is closed to all but that account's roles. Before it stands what it lacks: the
+of another account is closed to all but that account's roles. In front of it is what it lacks: the
 answers by which S3 sends a request to the region that its bucket is in.
 """
 
@@ -27,10 +27,10 @@ from devstack.aws import REGION, AwsServer, environment, start_aws
 from pipeline.clients.buckets import Buckets
 from pipeline.errors import ConfigError, SourceUnavailableError
 from pipeline.sink.store import Store
-from pipeline.source.fetching import Stored, fetch
-from tests.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
-from tests.invocations import Function
-from tests.proxy import Forward, Proxy, Request, Response
+from pipeline.source.fetching import Download, Stored
+from tests.support.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
+from tests.support.invocations import Function
+from tests.support.proxy import Forward, Proxy, Request, Response
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,6 +48,7 @@ KEYS = [KEY.replace("3q2xk9fz", f"object{number}") for number in range(3)]
 BODIES = [gz(*(alb_line(10 * number + each) for each in range(10))) for number in range(3)]
 COMMAND = Path(sys.executable).parent / "alb-logs"
 
+_EXPIRATION = re.compile(rb"<Expiration>[^<]*</Expiration>")
 _SIGNED = re.compile(r"Credential=([^/]+)/[^/]+/([^/]+)/([^/]+)/")
 
 
@@ -68,7 +69,7 @@ Answer = Callable[[str], Response]
 
 
 def error(status: int, code: str, more: str = "", *, header: str = "") -> Response:
-    """Give an error as S3 sends it."""
+    """Return an error as S3 sends it."""
     body = f"<Error><Code>{code}</Code><Message>in its own words</Message>{more}</Error>"
     headers = {"content-type": "application/xml"}
     if header:
@@ -93,7 +94,7 @@ def incompatible(region: str) -> Response:
 
 
 def silent(_region: str) -> Response:
-    """Refuse likewise, and do not say where the bucket is."""
+    """Refuse in the same way, and do not say where the bucket is."""
     return error(400, "IllegalLocationConstraintException")
 
 
@@ -102,6 +103,8 @@ class Regions:
     """A plan: keep what was asked, and answer as S3 does where the region is wrong."""
 
     answer: Answer = moved
+    lifetime: timedelta | None = None
+    """How long the sessions last that STS starts; None: as long as the emulator says."""
     seen: list[Signed] = field(default_factory=list)
 
     def __call__(self, forward: Forward, request: Request) -> Response:
@@ -114,13 +117,21 @@ class Regions:
         its = REGIONS.get(bucket, region) if service == "s3" else region
         if its == region:
             given = forward(request)
-            return replace(given, headers={**given.headers, "x-amz-bucket-region": its})
+            headers = {**given.headers, "x-amz-bucket-region": its}
+            return replace(given, headers=headers, body=self._ending(given.body))
         if request.method == "HEAD":  # has no body, and always says it in a header
             return error(400, "", header=its)
         return self.answer(its)
 
+    def _ending(self, body: bytes) -> bytes:
+        """Return an answer in which a session lasts as long as is set."""
+        if self.lifetime is None:
+            return body
+        end = f"{datetime.now(UTC) + self.lifetime:%Y-%m-%dT%H:%M:%SZ}"
+        return _EXPIRATION.sub(f"<Expiration>{end}</Expiration>".encode(), body)
+
     def take(self) -> list[Signed]:
-        """Give what was asked since this was called last."""
+        """Return what was asked since this was called last."""
         taken, self.seen = self.seen, []
         return taken
 
@@ -138,12 +149,12 @@ class World:
 
     @property
     def key(self) -> str:
-        """Give the user's own access key id."""
+        """Return the user's own access key id."""
         return self.user["AWS_ACCESS_KEY_ID"]
 
 
 def client(aws: AwsServer, service: str, *keys: str, region: str = REGION) -> Any:  # noqa: ANN401
-    """Give a client of the emulator itself, as whoever these keys belong to."""
+    """Return a client of the emulator itself, as whoever these keys belong to."""
     named = ("aws_access_key_id", "aws_secret_access_key", "aws_session_token")
     given: Any = dict(zip(named, keys or ("setup", "setup"), strict=False))
     make: Any = boto3.client
@@ -151,7 +162,7 @@ def client(aws: AwsServer, service: str, *keys: str, region: str = REGION) -> An
 
 
 def policy(*allowed: tuple[str, str]) -> str:
-    """Give a policy that allows actions on resources."""
+    """Return a policy that allows actions on resources."""
     statements = [
         {"Effect": "Allow", "Action": action, "Resource": resource} for action, resource in allowed
     ]
@@ -173,7 +184,7 @@ def build_other(aws: AwsServer) -> None:
 
 
 def build_ours(aws: AwsServer) -> dict[str, str]:
-    """Make our buckets, and the user whom the function runs as; give its keys."""
+    """Make our buckets and the user that the function runs as; return its keys."""
     for bucket in (OURS, OURS_FAR):
         fill(client(aws, "s3", region=REGIONS[bucket]), bucket)
     iam = client(aws, "iam")
@@ -197,7 +208,7 @@ def fill(s3: "S3Client", bucket: str) -> None:
 
 @pytest.fixture(scope="module")
 def accounts() -> Iterator[tuple[AwsServer, dict[str, str]]]:
-    """Give an emulator in which everything is there, and nothing is allowed that need not be."""
+    """Yield an emulator in which everything is there, and nothing is allowed that need not be."""
     with start_aws({"MOTO_S3_ALLOW_CROSSACCOUNT_ACCESS": "false"}) as aws:
         build_other(aws)
         user = build_ours(aws)
@@ -212,7 +223,7 @@ def accounts() -> Iterator[tuple[AwsServer, dict[str, str]]]:
 def world(
     accounts: tuple[AwsServer, dict[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
-    """Give the accounts behind S3's redirects; this process is the user, without a role set."""
+    """Yield the accounts behind S3's redirects; this process is the user, without a role set."""
     aws, user = accounts
     with Proxy(aws.url) as proxy:
         regions = Regions()
@@ -227,7 +238,7 @@ def world(
 
 @pytest.fixture
 def settings(store: Store, elasticsearch_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this process the settings of a prepared cluster."""
+    """Set the settings of a prepared cluster for this process."""
     monkeypatch.setenv("ALB_LOGS_ES_URL", elasticsearch_url)
     monkeypatch.setenv("ALB_LOGS_INDEX_PREFIX", store.prefix)
 
@@ -239,12 +250,12 @@ def function(
     handler_module: ModuleType,
     capsys: pytest.CaptureFixture[str],
 ) -> Function:
-    """Give the handler in this world."""
+    """Return the handler in this world."""
     return Function(handler_module, capsys)
 
 
 def numbers(store: Store) -> list[int]:
-    """Give the number of the line of each document, in order."""
+    """Return the number of the line of each document, in order."""
     found: Any = documents(store.es, store.prefix).values()
     return sorted(int(each["url"]["path"].removeprefix("/cart/")) for each in found)
 
@@ -288,7 +299,7 @@ def test_the_role_opens_it(
 def test_a_role_that_may_not_be_assumed_is_named(
     function: Function, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where STS refuses, the object fails with the fix; other buckets are read nevertheless."""
+    """Where STS refuses, the object fails with the fix; other buckets are still read."""
     monkeypatch.setenv("ALB_LOGS_BUCKET_ROLES", f"{THEIRS}={CLOSED}")
 
     invocation = function(sqs_event(s3_event(THEIRS, KEYS[0]), s3_event(OURS, KEYS[1])))
@@ -303,7 +314,7 @@ def test_a_role_that_may_not_be_assumed_is_named(
 def test_a_role_that_may_not_read_is_refused(
     function: Function, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The role's own policy decides: what it does not hold is refused."""
+    """The role's own policy decides: what it does not allow is refused."""
     monkeypatch.setenv("ALB_LOGS_BUCKET_ROLES", ROLES)
 
     invocation = function(s3_event(THEIRS, KEY.replace("AWSLogs/", "elsewhere/AWSLogs/")))
@@ -317,12 +328,11 @@ def test_a_warm_function_outlives_the_session(
 ) -> None:
     """When the session nears its end the function takes a new one, and reads on with that."""
     monkeypatch.setenv("ALB_LOGS_BUCKET_ROLES", ROLES)
+    world.regions.lifetime = timedelta(minutes=5)
     assert function(s3_event(THEIRS, KEYS[0])).error is None
     before = world.regions.take()[-1].key
 
-    s3 = function.module._clients().buckets.client_of(THEIRS)
-    credentials = s3._request_signer._credentials
-    credentials._time_fetcher = lambda: datetime.now(UTC) + timedelta(minutes=55)
+    world.regions.lifetime = None
     assert function(s3_event(THEIRS, KEYS[1])).error is None
 
     asked, read = world.regions.take()
@@ -332,7 +342,7 @@ def test_a_warm_function_outlives_the_session(
 
 
 def run(world: World, store: Store, url: str, *sources: str, roles: str = "") -> tuple[int, str]:
-    """Run `alb-logs ingest` as the user; give its exit code and what it said of errors."""
+    """Run `alb-logs ingest` as the user; return its exit code and its errors."""
     settings = {
         "ALB_LOGS_ES_URL": url,
         "ALB_LOGS_INDEX_PREFIX": store.prefix,
@@ -363,26 +373,26 @@ def test_the_command_reads_as_the_role(world: World, store: Store, elasticsearch
 def test_the_command_names_a_role_that_is_closed(
     world: World, store: Store, elasticsearch_url: str
 ) -> None:
-    """Where the role can not be assumed `ingest` ends with 2 and one sentence."""
+    """Where the role cannot be assumed `ingest` ends with 2 and one sentence."""
     source = f"s3://{THEIRS}/{KEYS[0]}"
 
     code, said = run(world, store, elasticsearch_url, source, roles=f"{THEIRS}={CLOSED}")
 
     assert 2 == code
     assert 1 == len(said.splitlines())
-    assert f"the role {CLOSED}, set for {THEIRS}, can not be assumed" in said
+    assert f"the role {CLOSED}, set for {THEIRS}, cannot be assumed" in said
 
 
 # --- other regions -------------------------------------------------------------------------------
 
 
 def fetched(buckets: Buckets, stored: Stored) -> bytes:
-    """Give the bytes of an object."""
-    return b"".join(fetch(stored, s3=buckets.client_of(stored.bucket)))
+    """Return the bytes of an object."""
+    return b"".join(Download(stored, s3=buckets.client_of(stored.bucket)))
 
 
 def asked(seen: list[Signed]) -> list[tuple[str, str]]:
-    """Give what was asked of S3, and for which region."""
+    """Return what was asked of S3, and for which region."""
     return [(each.what, each.region) for each in seen if each.what.startswith("s3")]
 
 
@@ -425,13 +435,14 @@ def test_a_bucket_is_found_wherever_it_is(
 
 
 @pytest.mark.parametrize("answer", [moved, malformed, incompatible, silent])
-def test_what_goes_on_is_found_likewise(world: World, answer: Answer) -> None:
+def test_what_goes_on_is_found_the_same_way(world: World, answer: Answer) -> None:
     """A continuation's first request, of a part and of one version, is sent on as it is."""
     world.regions.answer = answer
-    whole = Stored(THEIRS, KEYS[0])
-    assert BODIES[0] == fetched(Buckets({THEIRS: ROLE}), whole)
+    stored = Stored(THEIRS, KEYS[0])
+    whole = Download(stored, s3=Buckets({THEIRS: ROLE}).client_of(THEIRS))
+    assert BODIES[0] == b"".join(whole)
 
-    rest = fetched(Buckets({THEIRS: ROLE}), Stored(THEIRS, KEYS[0], start=7, etag=whole.etag))
+    rest = fetched(Buckets({THEIRS: ROLE}), replace(stored, start=7, etag=whole.etag))
 
     assert BODIES[0][7:] == rest
     with pytest.raises(SourceUnavailableError, match="changed while it was read"):

@@ -20,8 +20,8 @@ from elasticsearch import Elasticsearch
 from elasticsearch.helpers import scan
 
 from devstack.traffic import line_id, ordinary_lines
-from tests.factories import KEY, START
-from tests.stack import Stack
+from tests.support.factories import KEY, START
+from tests.support.stack import Stack
 
 BIG_BYTES = int(os.environ.get("BIG_BYTES", "0"))  # noqa: TID251  of the tests, not of the pipeline
 PARTS = 200
@@ -31,7 +31,7 @@ PIECE = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Big:
-    """The text of an object, written by and by: ordinary lines, a long one, and so on."""
+    """The text of an object, written piece by piece: ordinary lines, a long one, and so on."""
 
     seed: int
     size: int
@@ -39,7 +39,7 @@ class Big:
     """Ordinary ones in a part."""
 
     def parts(self) -> Iterator[tuple[list[bytes], list[bytes]]]:
-        """Give the lines of each part, and its long line in pieces."""
+        """Yield the lines of each part, and its long line in pieces."""
         lines = ordinary_lines(self.seed, PARTS * self.lines, start=START)
         pieces = self.size // PARTS // PIECE
         for number in range(PARTS):
@@ -47,12 +47,12 @@ class Big:
             yield list(islice(lines, self.lines)), [head, *[b"x" * PIECE] * pieces]
 
     def written(self) -> Iterator[bytes]:
-        """Give the text part by part."""
+        """Yield the text part by part."""
         for lines, long in self.parts():
             yield b"".join((*(line + b"\n" for line in lines), *long, b"\n"))
 
     def ids(self) -> tuple[set[str], set[str]]:
-        """Give the ids of what becomes documents, and of what becomes dead letters."""
+        """Return the ids of what becomes documents, and of what becomes dead letters."""
         documents: set[str] = set()
         letters: set[str] = set()
         for lines, long in self.parts():
@@ -81,7 +81,7 @@ def members(texts: Iterator[bytes]) -> bytes:
 
 
 def ids_in(es: Elasticsearch, index: str) -> set[str]:
-    """Give the ids of every document of these indices."""
+    """Return the ids of every document of these indices."""
     es.indices.refresh(index=index)
     return {hit["_id"] for hit in scan(es, index=index, size=5_000, query={"_source": False})}
 
@@ -97,7 +97,7 @@ def ids_in(es: Elasticsearch, index: str) -> set[str]:
 def test_a_big_object_ends_complete(
     stack: Stack, stored: Callable[[Iterator[bytes]], bytes], big: Big
 ) -> None:
-    """In several invocations every line comes once, and what they tell adds up."""
+    """In several invocations every line comes once, and what they report adds up."""
     key = KEY.replace("3q2xk9fz", f"big{big.seed}").removesuffix(
         "" if stored != as_it_is else ".gz"
     )

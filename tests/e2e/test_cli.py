@@ -3,12 +3,14 @@
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,8 +21,10 @@ from devstack.process import free_port
 from pipeline.cli import main
 from pipeline.config import Config, variable_of
 from pipeline.sink.store import Store
-from tests.commands import Run
-from tests.factories import KEY, alb_line, documents, gz
+from tests.support.commands import Run
+from tests.support.factories import KEY, alb_line, documents, gz
+from tests.support.proxy import Forward, Proxy, Request, Response
+from tests.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -57,7 +61,7 @@ def run_process(
 
 @pytest.fixture
 def settings(elasticsearch_url: str, prefix: str) -> dict[str, str]:
-    """Give the settings of the test's own prefix."""
+    """Return the settings of the test's own prefix."""
     return {"ALB_LOGS_ES_URL": elasticsearch_url, "ALB_LOGS_INDEX_PREFIX": prefix}
 
 
@@ -67,7 +71,7 @@ def alb_logs(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Command:
-    """Give the command with its settings, run in this process."""
+    """Return the command with its settings, run in this process."""
 
     def run(*arguments: object, stdin: bytes = b"") -> Run:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
@@ -86,7 +90,7 @@ def alb_logs(
 
 @pytest.fixture
 def s3(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
-    """Give an emulated S3 with a bucket, to which this process's own clients lead."""
+    """Return an emulated S3 with a bucket, to which this process's own clients lead."""
     for name, text in environment(aws.url).items():
         monkeypatch.setenv(name, text)
     client = aws.s3()
@@ -99,7 +103,7 @@ def s3(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> "S3Client":
 
 @pytest.fixture(params=[200, 404])
 def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
-    """Give the address of a web server that is no Elasticsearch."""
+    """Yield the address of a web server that is no Elasticsearch."""
     status: int = request.param
 
     class Answer(BaseHTTPRequestHandler):
@@ -123,14 +127,14 @@ def stranger(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
-    """Give a gzip file of two lines, under a name of its own."""
+    """Return a gzip file of two lines, under a name of its own."""
     path = tmp_path / "web.log.gz"
     path.write_bytes(gz(alb_line(1), alb_line(2)))
     return path
 
 
 def paths(store: Store) -> list[str]:
-    """Give the URL path of every document that is indexed, in order."""
+    """Return the URL path of every document that is indexed, in order."""
     found: Any = documents(store.es, store.prefix).values()
     return sorted(each["url"]["path"] for each in found)
 
@@ -178,11 +182,13 @@ CALLS = [pytest.param(["setup"], id="setup"), pytest.param(["ingest", "-"], id="
         pytest.param({}, "ALB_LOGS_ES_URL is not set", id="no-address"),
         pytest.param(
             {"ALB_LOGS_ES_URL": "es.example.org"},
-            "ALB_LOGS_ES_URL: 'es.example.org' is no address",
+            "ALB_LOGS_ES_URL is not an address: write https://es.example.org:9200",
             id="no-url",
         ),
         pytest.param(
-            {"ALB_LOGS_ES_CLOUD_ID": "nonsense"}, "ALB_LOGS_ES_CLOUD_ID: Cloud ID", id="cloud-id"
+            {"ALB_LOGS_ES_CLOUD_ID": "nonsense"},
+            "ALB_LOGS_ES_CLOUD_ID is not a cloud ID",
+            id="cloud-id",
         ),
     ],
 )
@@ -234,22 +240,154 @@ def test_an_unknown_profile_is_exit_code_2(settings: dict[str, str], tmp_path: P
 
 def test_progress_is_for_terminals(settings: dict[str, str], store: Store, log: Path) -> None:
     """On a terminal, progress is drawn on standard error; nowhere else."""
-    master, terminal = os.openpty()
-    shown = subprocess.run(
-        [COMMAND, "ingest", log, log],
-        env={"PATH": os.defpath, "TERM": "xterm", **settings},
-        stdout=subprocess.PIPE,
-        stderr=terminal,
-        check=True,
-    )
-    os.close(terminal)
-    drawn = os.read(master, 65_536).decode()
-    os.close(master)
+    with Terminal() as terminal:
+        shown = subprocess.run(
+            [COMMAND, "ingest", log, log],
+            env={"PATH": os.defpath, "TERM": "xterm", **settings},
+            stdout=subprocess.PIPE,
+            stderr=terminal.end,
+            check=True,
+        )
+        drawn = terminal.drawn()
 
-    assert "Indexing" in drawn
-    assert "Indexing" not in shown.stdout.decode()
+    assert "web.log.gz 1/2" in drawn
+    assert "2 documents" in drawn
+    assert 3 == len(shown.stdout.splitlines())
+    assert "1/2" not in shown.stdout.decode()
     assert "" == run_process("ingest", log, log, env=settings).err
     assert ["/cart/1", "/cart/2"] == paths(store)
+
+
+# --- long work -----------------------------------------------------------------------------------
+
+HURRIED = (sys.executable, "-m", "tests.support.ingest_process", "BUDGET_SECONDS=2", "--")
+"""The command, which gives up after two seconds."""
+
+
+@pytest.fixture
+def large(tmp_path: Path) -> Path:
+    """Return a file whose lines make many bulk requests of the least size."""
+    path = tmp_path / "large.log.gz"
+    path.write_bytes(gz(*map(alb_line, range(8_000))))
+    return path
+
+
+@pytest.fixture
+def proxied(
+    settings: dict[str, str], elasticsearch_url: str, store: Store
+) -> Iterator[tuple[Proxy, dict[str, str]]]:
+    """Yield a proxy before the prepared server, and the settings that lead to it."""
+    assert store.prefix
+    with Proxy(elasticsearch_url) as proxy:
+        yield proxy, settings | {"ALB_LOGS_ES_URL": proxy.url, "ALB_LOGS_BULK_BYTES": "100000"}
+
+
+class Stuck:
+    """A plan: some bulk requests pass; what comes then is refused, or left without an answer."""
+
+    def __init__(self, passing: int, *, status: int | None) -> None:
+        self.passing, self.status = passing, status
+        self.stuck, self.let_go = Event(), Event()
+
+    def __call__(self, forward: Forward, request: Request) -> Response:
+        """Answer a request."""
+        if not request.target.startswith("/_bulk") or self.let_go.is_set():
+            return forward(request)
+        self.passing -= 1
+        if self.passing >= 0:
+            return forward(request)
+        self.stuck.set()
+        if self.status is None:
+            self.let_go.wait()
+            return forward(request)
+        headers = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
+        return Response(self.status, headers, b'{"error":"busy"}')
+
+
+@pytest.mark.parametrize(
+    ("status", "cause"), [(503, "503"), (None, "no answer")], ids=["refused", "no answer"]
+)
+def test_waiting_for_elasticsearch_is_said(
+    proxied: tuple[Proxy, dict[str, str]], store: Store, large: Path, status: int, cause: str
+) -> None:
+    """An Elasticsearch that takes nothing is said after 5 s, in a pipe too, and then goes on."""
+    proxy, settings = proxied
+    proxy.plan = stuck = Stuck(3, status=status)
+    with subprocess.Popen(
+        [COMMAND, "ingest", large],
+        env={"PATH": os.defpath, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stderr
+        stuck.stuck.wait(10)
+        begun = time.monotonic()
+        said = process.stderr.readline().decode()
+        waited = time.monotonic() - begun
+        stuck.let_go.set()
+        out, err = process.communicate(timeout=60)
+
+    assert said.startswith("alb-logs: Elasticsearch has taken nothing for ")
+    assert cause in said
+    assert 4 < waited < 9
+    assert (0, b"") == (process.returncode, err)
+    assert b"8,000 lines" in out
+    assert 8_000 == len(paths(store))
+
+
+@pytest.mark.parametrize("status", [503, None], ids=["refused", "no answer"])
+@pytest.mark.parametrize("names", [["large"], ["log", "large", "log"]], ids=["one", "several"])
+def test_an_interruption_ends_with_what_was_done(
+    proxied: tuple[Proxy, dict[str, str]],
+    log: Path,
+    large: Path,
+    names: list[str],
+    status: int | None,
+) -> None:
+    """Ctrl-C ends it at once with exit code 130, also while Elasticsearch keeps it waiting."""
+    proxy, settings = proxied
+    proxy.plan = stuck = Stuck(len(names) + 2, status=status)
+    sources = [{"log": log, "large": large}[name] for name in names]
+    with subprocess.Popen(
+        [COMMAND, "ingest", *sources],
+        env={"PATH": os.defpath, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert stuck.stuck.wait(10)
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=3)
+    stuck.let_go.set()
+
+    said, told = out.decode().splitlines(), err.decode().splitlines()
+    assert 130 == process.returncode
+    assert f"alb-logs: {large} failed: interrupted" in told
+    assert "alb-logs: interrupted; it is safe to run it again" == told[-1]
+    (done,) = (line for line in said if line.startswith(f"{large}: "))
+    assert not done.startswith(f"{large}: 0 lines")
+    assert (len(names) > 1) == said[-1].startswith("3 sources: ")
+
+
+def test_a_local_file_is_not_in_s3(proxied: tuple[Proxy, dict[str, str]], large: Path) -> None:
+    """What is said of a file that was not taken in time fits a file."""
+    proxy, settings = proxied
+    proxy.plan = Stuck(3, status=503)
+
+    ended = subprocess.run(
+        [*HURRIED, "ingest", str(large)],
+        cwd=Path(__file__).parents[2],
+        env={"PATH": os.defpath, **settings},
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert 1 == ended.returncode
+    said = ended.stderr.decode()
+    assert f"{large} failed: Elasticsearch did not take the documents in time" in said
+    assert said.endswith("Run it again then: what is indexed already counts as duplicate\n")
+    assert "S3" not in said
 
 
 # --- setup ---------------------------------------------------------------------------------------
@@ -269,14 +407,14 @@ def test_a_dry_run_changes_nothing(alb_logs: Command, es: Elasticsearch, prefix:
 
 
 def test_what_a_cluster_lacks_is_said(alb_logs: Command) -> None:
-    """What this cluster can not do is said, with what follows from it."""
+    """What this cluster cannot do is said, with what follows from it."""
     run = alb_logs("setup", "--dry-run")
 
     assert "This cluster has no index lifecycle management: nothing deletes old" in run.out
 
 
 def test_setup_for_machines(alb_logs: Command, prefix: str) -> None:
-    """With --json the output is one JSON object: the parts, what is lacking, and if it was done."""
+    """With --json the output is one JSON object: the parts, what is missing, and if it was done."""
     planned = json.loads(alb_logs("setup", "--json", "--dry-run").out)
     done = json.loads(alb_logs("setup", "--json", "--replicas", "0").out)
     again = json.loads(alb_logs("setup", "--json").out)
@@ -347,7 +485,7 @@ def test_objects_and_files_are_ingested(
         "-: 1 lines, 1 indexed, 0 duplicates, 0 rejected",
         "3 sources: 5 lines, 4 indexed, 0 duplicates, 1 rejected; 0 failed",
     ] == run.out.splitlines()
-    assert (0, "") == (run.code, run.err)
+    assert (1, "") == (run.code, run.err)
     assert ["/cart/1", "/cart/2", "/cart/3", "/cart/4"] == paths(store)
     assert 1 == len(documents(store.es, store.prefix, "dead-letter"))
 
@@ -368,13 +506,13 @@ def test_a_name_tells_account_and_region(alb_logs: Command, store: Store, tmp_pa
 
 
 def test_the_kind_can_be_said(alb_logs: Command, store: Store, tmp_path: Path) -> None:
-    """With --kind all lines are of that kind: others become dead letters, which is no failure."""
+    """With --kind all lines are of that kind: others become dead letters: exit code 1."""
     path = tmp_path / "lines.log"
     path.write_bytes(CONNECTION + alb_line(1))
 
     run = alb_logs("ingest", "--kind", "connection", path)
 
-    assert (0, f"{path}: 2 lines, 1 indexed, 0 duplicates, 1 rejected\n") == (run.code, run.out)
+    assert (1, f"{path}: 2 lines, 1 indexed, 0 duplicates, 1 rejected\n") == (run.code, run.out)
     assert 1 == len(documents(store.es, store.prefix, "connection"))
     assert 1 == len(documents(store.es, store.prefix, "dead-letter"))
 
@@ -396,14 +534,78 @@ def test_ingest_for_machines(alb_logs: Command, s3: "S3Client", log: Path) -> No
     assert "there is no such object" in missing["error"]["message"]
 
 
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("ELBAccessLogTestFile", "the test file that AWS writes"),
+        ("part-0000.parquet", "a Parquet file"),
+        (
+            "123456789012_elasticloadbalancing_eu-central-1_net.web.50dc_20261120T1000Z_x.log.gz",
+            "a log of a Network Load Balancer",
+        ),
+        (
+            "123456789012_elasticloadbalancing_eu-central-1_web_20261120T1000Z_1.2.3.4_x.log",
+            "a log of a Classic Load Balancer",
+        ),
+    ],
+)
+def test_a_foreign_name_fails(
+    alb_logs: Command, store: Store, tmp_path: Path, name: str, what: str
+) -> None:
+    """What is no ALB log by its name fails, a file as an object, unless the kind is given."""
+    path = tmp_path / name
+    path.write_bytes(alb_line(1))
+
+    run = alb_logs("ingest", path, f"s3://bucket/folder/{name}")
+    assert (1, 2) == (run.code, run.err.count(f"failed: by its name it is {what}"))
+    assert [] == paths(store)
+
+    assert 0 == alb_logs("ingest", "--kind", "access", path).code
+    assert ["/cart/1"] == paths(store)
+
+
+def test_no_alb_log_at_all_fails(alb_logs: Command, store: Store) -> None:
+    """A file of something else fails, and none of its lines becomes a dead letter."""
+    run = alb_logs("ingest", "/etc/passwd")
+
+    assert 1 == run.code
+    assert "is one of an ALB log" in run.said
+    assert {} == documents(store.es, store.prefix, "dead-letter")
+
+
+def test_quiet_ingest_says_what_goes_wrong(
+    alb_logs: Command, store: Store, log: Path, tmp_path: Path
+) -> None:
+    """With -q nothing is said of what went well, only of rejects and errors."""
+    (bad := tmp_path / "bad.log").write_bytes(alb_line(3) + b"\nbad\n")
+
+    good, wrong = alb_logs("ingest", "-q", log), alb_logs("-q", "ingest", bad)
+
+    assert (0, "", "") == (good.code, good.out, good.err)
+    assert (1, "") == (wrong.code, wrong.out)
+    assert f"{bad}: 2 lines, 1 indexed, 0 duplicates, 1 rejected" == wrong.said
+    assert 3 == len(paths(store))
+
+
+@pytest.mark.usefixtures("store")
+def test_verbose_shows_requests(alb_logs: Command, log: Path) -> None:
+    """With -v every request is said, and what comes out is the same."""
+    run = alb_logs("ingest", "-v", log)
+
+    assert 0 == run.code
+    assert "/_bulk" in run.err
+    assert run.out.startswith(f"{log}: 2 lines")
+
+
 @pytest.mark.usefixtures("s3")
 def test_a_missing_object_is_exit_code_1(alb_logs: Command, store: Store, log: Path) -> None:
-    """A missing object is told in one sentence; the sources after it are ingested."""
+    """A missing object is reported in one sentence; the sources after it are ingested."""
     run = alb_logs("ingest", f"s3://{BUCKET}/nothing", log)
 
     assert 1 == run.code
     assert run.said.startswith(f"s3://{BUCKET}/nothing failed: ")
     assert "there is no such object" in run.said
+    assert 1 == run.said.count("s3://")
     assert run.out.endswith("2 sources: 2 lines, 2 indexed, 0 duplicates, 0 rejected; 1 failed\n")
     assert ["/cart/1", "/cart/2"] == paths(store)
 
@@ -428,7 +630,7 @@ def test_a_cut_file_is_exit_code_1(alb_logs: Command, store: Store, tmp_path: Pa
 
 @pytest.mark.usefixtures("s3")
 def test_a_wrong_bucket_ends_it_all(alb_logs: Command, store: Store, log: Path) -> None:
-    """What the next source would fail by just so ends the command at once: exit code 2."""
+    """An error that every other source would meet as well ends the command at once: exit code 2."""
     run = alb_logs("ingest", f"s3://no-such-bucket/{KEY}", log)
 
     assert (2, "", []) == (run.code, run.out, paths(store))
@@ -464,7 +666,7 @@ def test_an_unreadable_source_is_exit_code_2(
     with pytest.raises(SystemExit, match="2"):
         main(["ingest", "-"])
 
-    assert "- can not be read: Input/output error" in capsys.readouterr().err
+    assert "- cannot be read: Input/output error" in capsys.readouterr().err
 
 
 def test_no_elasticsearch_is_one_sentence(
@@ -483,7 +685,7 @@ def test_no_elasticsearch_is_one_sentence(
 def test_somebody_else_there_is_exit_code_2(
     alb_logs: Command, monkeypatch: pytest.MonkeyPatch, call: list[str], stranger: str
 ) -> None:
-    """Where something else than Elasticsearch answers, whatever it answers, the command says so."""
+    """Where anything other than Elasticsearch answers, whatever it says, the command says so."""
     monkeypatch.setenv("ALB_LOGS_ES_URL", stranger)
 
     run = alb_logs(*call)
@@ -501,7 +703,7 @@ def test_help_lists_what_works(alb_logs: Command) -> None:
 
     listed = run.out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     names = [line.split()[0] for line in listed]
-    assert ["connect", "ingest", "parse", "setup"] == names
+    assert ["completion", "connect", "ingest", "parse", "setup"] == names
     for name in names:
         help_ = alb_logs(name, "-h")
         assert 0 == help_.code
@@ -510,7 +712,7 @@ def test_help_lists_what_works(alb_logs: Command) -> None:
 
 
 def test_the_version_is_told(alb_logs: Command) -> None:
-    """The command tells its version."""
+    """The command prints its version."""
     run = alb_logs("--version")
 
     assert (0, True) == (run.code, run.out.startswith("alb-logs, version "))

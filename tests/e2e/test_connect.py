@@ -1,8 +1,8 @@
 """
 The command `connect` as it is installed, before an emulated AWS that sends what it configures.
 
-The emulator does not tell of EventBridge and refuses next to nothing: what AWS keeps and refuses
-is the matter of tests/unit/test_connect.py; here it is what arrives.
+The emulator sends nothing to EventBridge and refuses next to nothing: what AWS keeps and refuses
+is tested in tests/unit/connect; here it is what arrives.
 """
 
 import os
@@ -20,7 +20,7 @@ import pytest
 
 from devstack.aws import REGION, AwsServer, environment
 from pipeline.source.notifications import objects_in_message
-from tests.factories import KEY, alb_line, gz
+from tests.support.factories import KEY, alb_line, gz
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,7 +45,7 @@ class Place:
     theirs: str
 
     def arn(self, queue: str) -> str:
-        """Give a queue's ARN."""
+        """Return a queue's ARN."""
         answer = self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
         return answer["Attributes"]["QueueArn"]
 
@@ -55,7 +55,7 @@ class Place:
             self.s3.put_object(Bucket=self.bucket, Key=key, Body=gz(alb_line(1)))
 
     def arrived(self, queue: str) -> list[str]:
-        """Give the keys that a queue was told of, as the pipeline reads its messages."""
+        """Return the keys that were announced to a queue, as the pipeline reads its messages."""
         found = []
         while messages := self.sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get(
             "Messages"
@@ -66,14 +66,14 @@ class Place:
         return [each.key for each in found if each.key]  # a test message has none
 
     def configuration(self) -> dict[str, Any]:
-        """Give the bucket's notifications."""
+        """Return the bucket's notifications."""
         answer = self.s3.get_bucket_notification_configuration(Bucket=self.bucket)
         return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
 
 
 @pytest.fixture
 def place(aws: AwsServer) -> Place:
-    """Give a bucket of which somebody hears already: of pictures, and of what is removed."""
+    """Return a bucket that already notifies somebody: of pictures, and of what is removed."""
     s3, sqs, name = aws.s3(), aws.sqs(), f"connect-{uuid.uuid4().hex[:12]}"
     s3.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
     queue, theirs = (sqs.create_queue(QueueName=f"{name}-{each}")["QueueUrl"] for each in "ab")
@@ -95,7 +95,7 @@ def place(aws: AwsServer) -> Place:
 
 @pytest.fixture
 def settings(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this process's own clients be of the emulator too."""
+    """Let this process's own clients call the emulator too."""
     for name, text in environment(aws.url).items():
         monkeypatch.setenv(name, text)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -103,7 +103,7 @@ def settings(aws: AwsServer, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def alb_logs(aws: AwsServer, place: Place) -> Command:
-    """Give the installed command, run on the bucket in an environment of nothing but AWS."""
+    """Return the installed command, run on the bucket in an environment of nothing but AWS."""
 
     def run(*arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
@@ -120,7 +120,7 @@ def alb_logs(aws: AwsServer, place: Place) -> Command:
 
 
 def test_objects_arrive_beside_those_of_others(place: Place, alb_logs: Command) -> None:
-    """The pipeline's queue hears of new logs, and others of what they heard of, until --undo."""
+    """The pipeline's queue is notified of new logs, others as before, until --undo."""
     before = place.configuration()
     call = ("--queue-arn", place.arn(place.queue), "--prefix", FOLDER)
 
@@ -156,7 +156,7 @@ def test_objects_arrive_by_a_topic(place: Place, alb_logs: Command) -> None:
 
 @pytest.mark.usefixtures("settings")
 def test_objects_arrive_by_eventbridge(place: Place, alb_logs: Command) -> None:
-    """With --eventbridge objects arrive by a rule of the pattern that the command tells."""
+    """With --eventbridge objects arrive by a rule with the pattern that the command prints."""
     events = boto3.client("events")
 
     ended = alb_logs("--eventbridge", "--yes")
@@ -171,7 +171,7 @@ def test_objects_arrive_by_eventbridge(place: Place, alb_logs: Command) -> None:
 
 
 def test_another_region_is_refused(place: Place, alb_logs: Command) -> None:
-    """A queue in another region than the bucket's is refused, and the reason is told."""
+    """A queue in another region than the bucket's is refused, and the reason is given."""
     arn = place.arn(place.queue).replace(REGION, "us-east-1")
 
     ended = alb_logs("--queue-arn", arn, "--prefix", FOLDER, "--yes")
@@ -196,5 +196,5 @@ def test_it_asks_on_a_terminal(
         os.close(its)
 
     assert code == ended.returncode
-    assert "so? [y/N]" in ended.stderr
+    assert "like this? [y/N]" in ended.stderr
     assert before + more == len(place.configuration()["QueueConfigurations"])

@@ -2,23 +2,26 @@
 
 import json
 from collections import Counter
+from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
 from devstack.aws import REGION
 from devstack.ministack import ACCOUNT
-from tests.factories import KEY, alb_line, documents, gz, s3_event
-from tests.stack import BUCKET, KEY_PARAMETER, MAX_RECEIVES, NAME, Stack
+from tests.support.factories import KEY, alb_line, documents, gz, s3_event
+from tests.support.stack import BUCKET, KEY_PARAMETER, MAX_RECEIVES, NAME, Stack
+
+HIVE_KEY = KEY.replace("AWSLogs/", "AWSLogs/aws-account-id=").replace("/eu-", "/region=eu-")
 
 
 def once(numbers: range) -> Counter[int]:
-    """Give what is counted when every line is there once."""
+    """Return what is counted when every line is there once."""
     return Counter(numbers)
 
 
 def key_of(number: int) -> str:
-    """Give the key of an object of a test's own."""
+    """Return the key of an object of a test's own."""
     return KEY.replace("3q2xk9fz", f"object{number}")
 
 
@@ -76,7 +79,7 @@ def test_a_missing_object_is_let_go(stack: Stack) -> None:
 
 def test_a_damaged_object_is_given_up_and_redriven(stack: Stack) -> None:
     """
-    A cut object is tried again, then given up; mended and redriven, every line is there once.
+    A cut object is tried again, then given up; repaired and redriven, every line is there once.
 
     Meanwhile the lines before the damage are there.
     """
@@ -108,6 +111,28 @@ def redrive(stack: Stack) -> None:
     for message in found["Messages"]:
         sqs.send_message(QueueUrl=stack.queue_url, MessageBody=message["Body"])
         sqs.delete_message(QueueUrl=stack.dlq_url, ReceiptHandle=message["ReceiptHandle"])
+
+
+def test_every_version_of_a_key_is_read(stack: Stack) -> None:
+    """The role may read the version that a notification names, though it was overwritten since."""
+    first, second = range(6_000, 6_020), range(6_100, 6_120)
+    s3 = stack.aws.s3()
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    with stack.unannounced():
+        put = s3.put_object(Bucket=BUCKET, Key=key_of(6), Body=gz(*map(alb_line, first)))
+        stack.put(key_of(6), gz(*map(alb_line, second)))
+    event: Any = s3_event(BUCKET, key_of(6))
+    event["Records"][0]["s3"]["object"] |= {
+        "versionId": put["VersionId"],
+        "eTag": put["ETag"].strip('"'),
+    }
+    stack.send(event)
+
+    stack.wait_until(lambda: stack.counted(first) == once(first))
+    stack.wait_until(stack.settled)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+    assert Counter() == stack.counted(second)
+    assert [] == stack.given_up()
 
 
 def test_without_elasticsearch_nothing_is_lost(stack: Stack) -> None:
@@ -148,7 +173,7 @@ def test_a_direct_invocation_falls_back_to_the_queue(stack: Stack) -> None:
 
 
 def test_no_other_bucket_may_send(stack: Stack) -> None:
-    """A bucket that the queue's policy does not name can not be made to send to it."""
+    """A bucket that the queue's policy does not name cannot be made to send to it."""
     s3 = stack.aws.s3()
     where = {"LocationConstraint": REGION}
     s3.create_bucket(Bucket="others", CreateBucketConfiguration=where)  # type: ignore[arg-type]
@@ -165,6 +190,8 @@ def test_no_other_bucket_may_send(stack: Stack) -> None:
     ("action", "resource"),
     [
         ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/elsewhere/object"),
+        ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/AWSLogs/{ACCOUNT}/CloudTrail/x/trail.json.gz"),
+        ("s3:GetObjectVersion", f"arn:aws:s3:::{BUCKET}/finance/salaries.csv"),
         ("s3:GetObject", "arn:aws:s3:::others/AWSLogs/object"),
         ("s3:ListBucket", "arn:aws:s3:::others"),
         ("s3:PutObject", f"arn:aws:s3:::{BUCKET}/AWSLogs/object"),
@@ -190,6 +217,8 @@ def test_the_role_may_do_no_more(stack: Stack, action: str, resource: str) -> No
     ("action", "resource"),
     [
         ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/{KEY}"),
+        ("s3:GetObject", f"arn:aws:s3:::{BUCKET}/{HIVE_KEY}"),
+        ("s3:GetObjectVersion", f"arn:aws:s3:::{BUCKET}/{KEY}"),
         ("sqs:ChangeMessageVisibility", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"),
         ("sqs:SendMessage", f"arn:aws:sqs:{REGION}:{ACCOUNT}:{NAME}"),
         ("ssm:GetParameter", f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter{KEY_PARAMETER}"),

@@ -35,7 +35,7 @@ def cluster() -> Iterator[ElasticsearchServer]:
 
 @pytest.fixture
 def own_server(cluster: ElasticsearchServer) -> ElasticsearchServer:
-    """Give the cluster of this file, which a test may stop, running."""
+    """Return the cluster of this file, which a test may stop, running."""
     return cluster if cluster.running else cluster.restart()
 
 
@@ -47,7 +47,7 @@ def own_aws() -> Iterator[AwsServer]:
 
 
 def group_exists(group: int) -> bool:
-    """Tell whether any process is left in a process group."""
+    """Return whether any process is left in a process group."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -1,5 +1,7 @@
 """The zip runs as AWS runs it: under the real interface client, on Python and boto3 alone."""
 
+import ast
+import hashlib
 import io
 import json
 import queue
@@ -8,6 +10,7 @@ import shutil
 import statistics
 import struct
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -21,14 +24,24 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from elasticsearch import Elasticsearch
 
-from deploy.lambda_zip import HOST, HOST_PYTHON, SHARED_WITH_BOTO3, Architecture, Target, build
+from deploy.lambda_zip import (
+    HOST,
+    HOST_PYTHON,
+    ROOT,
+    SHARED_WITH_BOTO3,
+    Architecture,
+    Target,
+    build,
+)
 from devstack.aws import REGION, AwsServer, environment
-from devstack.installing import install_python
+from devstack.installing import LOCKS, install_python
 from pipeline.sink.store import Store
-from tests.deployment import package
-from tests.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
+from tests.support.deployment import package
+from tests.support.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
 
 BUCKET = "runtime-logs"
 HANDLER = "lambda/handler.handler"
@@ -39,7 +52,7 @@ ELF_MACHINES = {Architecture.ARM64: 183, Architecture.X86_64: 62}
 COLD_STARTS = 5
 COLD_START_RATIO = 1.3
 NOISE = 1.05
-"""What medians of processor time still differ by on a machine that does other things."""
+"""How far medians of processor time still differ on a machine that does other things."""
 
 BASELINE = '''
 """Import what any function of this kind has to."""
@@ -53,36 +66,36 @@ def handler(event, context):
 
 @pytest.fixture(scope="session")
 def zip_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the zip for this machine."""
+    """Return the zip for this machine."""
     return package(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
 def arm_zip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the zip for ARM64, whatever this machine is."""
+    """Return the zip for ARM64, on any machine."""
     return package(tmp_path_factory, Architecture.ARM64)
 
 
 @pytest.fixture(scope="session")
 def task(zip_file: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give the unpacked zip, as AWS has it in /var/task."""
-    place = tmp_path_factory.mktemp("task")
+    """Return the unpacked zip, as AWS has it in /var/task."""
+    folder = tmp_path_factory.mktemp("task")
     with zipfile.ZipFile(zip_file) as archive:
-        archive.extractall(place)
-    return place
+        archive.extractall(folder)
+    return folder
 
 
 @pytest.fixture(scope="session")
 def runtime_python() -> str:
-    """Give a Python that has what AWS's runtime has: the interface client and boto3."""
-    return str(install_python("lambda-runtime", "awslambdaric==4.2.2", "boto3"))
+    """Return a Python that has what AWS's runtime has: the interface client and boto3."""
+    return str(install_python("lambda-runtime"))
 
 
 # What is in it
 
 
 def shared_objects(path: Path) -> dict[str, int]:
-    """Give the machine of each compiled file in a zip, as its ELF header says."""
+    """Return the machine of each compiled file in a zip, as its ELF header says."""
     with zipfile.ZipFile(path) as archive:
         heads = {name: archive.open(name).read(20) for name in archive.namelist()}
     return {
@@ -93,9 +106,37 @@ def shared_objects(path: Path) -> dict[str, int]:
 
 
 def names_in(path: Path) -> list[str]:
-    """Name the files in a zip."""
+    """Return the names of the files in a zip."""
     with zipfile.ZipFile(path) as archive:
         return archive.namelist()
+
+
+def imported_files(path: Path) -> Iterator[Path]:
+    """Yield the files of this repository that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        match node:
+            case ast.Import(names=names):
+                modules = [each.name for each in names]
+            case ast.ImportFrom(module=str(module), names=names):
+                modules = [f"{module}.{each.name}" for each in names]
+            case _:
+                continue
+        for name in modules:
+            file = ROOT.joinpath(*name.split("."))
+            around = (each / "__init__.py" for each in (file, *file.parents))
+            candidates = (file.with_suffix(".py"), file.parent.with_suffix(".py"), *around)
+            yield from (each for each in candidates if each.is_file() and ROOT in each.parents)
+
+
+def reached(start: Path) -> set[str]:
+    """Return a file and all that it imports, directly or through others, below the root."""
+    found: set[Path] = set()
+    left = {start}
+    while left:
+        each = left.pop()
+        found.add(each)
+        left |= set(imported_files(each)) - found
+    return {str(each.relative_to(ROOT)) for each in found}
 
 
 def test_the_arm_zip_holds_only_arm_code(arm_zip: Path) -> None:
@@ -108,7 +149,7 @@ def test_the_arm_zip_holds_only_arm_code(arm_zip: Path) -> None:
 
 
 def test_the_zip_of_this_machine_is_for_it(zip_file: Path) -> None:
-    """Without being told, the zip is for the machine and the Python that build it."""
+    """Unless told otherwise, the zip is for the machine and the Python that build it."""
     assert {ELF_MACHINES[HOST]} == set(shared_objects(zip_file).values())
     about = json.loads(zip_file.with_suffix(".json").read_text())
     assert (f"python{HOST_PYTHON}", HOST) == (about["runtime"], about["architecture"])
@@ -135,6 +176,15 @@ def test_the_zip_holds_no_more_than_it_needs(zip_file: Path) -> None:
     assert [] == [name for name in names if re.search(r"(^|/)(tests|cli)/|(^|/)test_", name)]
 
 
+def test_the_zip_holds_the_modules_that_the_handler_imports(zip_file: Path) -> None:
+    """Of our own modules it holds exactly those that the handler imports, at once or later."""
+    own = {name for name in names_in(zip_file) if re.fullmatch(r"(lambda|pipeline)/.*\.py", name)}
+
+    assert reached(ROOT / "lambda" / "handler.py") == own
+    assert {"pipeline/source/fetching.py", "pipeline/jobs/redelivery.py"} <= own
+    assert not [name for name in own if "/cluster/" in name or name.endswith("subscription.py")]
+
+
 def test_what_hides_the_runtimes_own_suits_its_boto3(zip_file: Path) -> None:
     """A package that boto3 needs too is in the zip in a version that boto3 takes."""
     shared = {limit.partition("<")[0]: limit for limit in SHARED_WITH_BOTO3}
@@ -150,8 +200,44 @@ def test_what_hides_the_runtimes_own_suits_its_boto3(zip_file: Path) -> None:
     assert {"urllib3"} <= (theirs & ours)
 
 
+def test_the_bill_of_materials_is_valid_and_whole(zip_file: Path) -> None:
+    """It follows CycloneDX's schema, names each package in the zip by its lock, and the zip."""
+    text = zip_file.with_suffix(".cdx.json").read_text(encoding="utf-8")
+    bill = json.loads(text)
+    pinned = re.findall(r"^([a-z0-9-]+)==(\S+)", (LOCKS / "lambda.txt").read_text(), re.MULTILINE)
+
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    assert sorted(pinned) == [(each["name"], each["version"]) for each in bill["components"]]
+    assert all(each["licenses"] for each in bill["components"])
+    (content,) = bill["metadata"]["component"]["hashes"]
+    assert hashlib.sha256(zip_file.read_bytes()).hexdigest() == content["content"]
+
+
+def test_a_missing_certificate_is_told(tmp_path: Path) -> None:
+    """`make package` with a file that is not there says so in one sentence, and builds nothing."""
+    missing = str(tmp_path / "ca.pem")
+    command = [sys.executable, "-m", "deploy.lambda_zip", "--certificate", missing]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert 1 == done.returncode
+    assert f"make package: there is no certificate {missing}: name a PEM file\n" == done.stderr
+
+
+@pytest.mark.parametrize("python", ["3.12", "3.13", "3.14"])
+def test_the_zip_is_built_for_every_python(python: str, tmp_path: Path) -> None:
+    """Under any Python of ours a zip for another is built, with compiled code of that one."""
+    built = build(Target(Architecture.ARM64, python), directory=tmp_path)
+
+    compiled = [name for name in names_in(built.path) if name.endswith(".so")]
+    assert len(compiled) > 3
+    assert {f".cpython-{python.replace('.', '')}-aarch64-linux-gnu.so"} == {
+        name[name.index(".") :] for name in compiled
+    }
+    assert f"python{python}" == json.loads(built.path.with_suffix(".json").read_text())["runtime"]
+
+
 def test_the_same_sources_give_the_same_zip(zip_file: Path, tmp_path: Path) -> None:
-    """Built again elsewhere, it is the same; a certificate that is asked for is added, no more."""
+    """Built again elsewhere, it is the same; only a certificate that is asked for is added."""
     (tmp_path / "own.pem").write_text("the authority")
     again = build(Target(), directory=tmp_path, certificate=tmp_path / "own.pem")
 
@@ -162,7 +248,7 @@ def test_the_same_sources_give_the_same_zip(zip_file: Path, tmp_path: Path) -> N
 
 
 def identity(member: zipfile.ZipInfo) -> tuple[object, ...]:
-    """Give all that a file's bytes and its entry in a zip are made of."""
+    """Return everything that decides a file's bytes and its entry in a zip."""
     return (
         member.filename,
         member.CRC,
@@ -178,7 +264,7 @@ def identity(member: zipfile.ZipInfo) -> tuple[object, ...]:
 
 @dataclass
 class RuntimeApi:
-    """AWS's side of a function: it hands out events and takes answers."""
+    """AWS's side of a function: it hands out events and receives answers."""
 
     events: "queue.Queue[object]" = field(default_factory=queue.Queue)
     answers: "queue.Queue[tuple[str, Any]]" = field(default_factory=queue.Queue)
@@ -187,12 +273,12 @@ class RuntimeApi:
 
 
 class _Server(ThreadingHTTPServer):
-    """Serve one function; it is killed while it waits, which is no error."""
+    """Serve one function, which is killed while it waits: no error."""
 
     daemon_threads = True
 
     def handle_error(self, *_: object) -> None:
-        """Print nothing."""
+        """Log nothing."""
 
 
 class _Api(BaseHTTPRequestHandler):
@@ -202,7 +288,7 @@ class _Api(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        """Hand out the next event, when there is one."""
+        """Hand out the next event as soon as there is one."""
         self.api.ready_at = self.api.ready_at or time.perf_counter()
         self.api.ready.set()
         event = self.api.events.get()
@@ -218,13 +304,13 @@ class _Api(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
-        """Take an answer: `response`, or `error`."""
+        """Receive an answer: `response` or `error`."""
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         self.api.answers.put((self.path.rpartition("/")[2], json.loads(body or b"null")))
         self._reply(202, b"", {})
 
     def log_message(self, *_: object) -> None:
-        """Print nothing."""
+        """Log nothing."""
 
     def _reply(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
@@ -244,19 +330,19 @@ class Running:
 
     @property
     def cpu_seconds(self) -> float:
-        """Give the time that the process was at work, whatever else the machine did meanwhile."""
+        """Return the processor time of the process, independent of other load on the machine."""
         threads = Path(f"/proc/{self.process.pid}/task").glob("*/schedstat")
         return sum(int(each.read_text().split()[0]) for each in threads) / 1e9
 
     @property
     def peak_megabytes(self) -> float:
-        """Give the most memory that the process had at once."""
+        """Return the peak memory of the process."""
         status = Path(f"/proc/{self.process.pid}/status").read_text()
         (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status, re.MULTILINE)
         return int(peak) / 1_024
 
     def invoke(self, event: object) -> tuple[str, Any]:
-        """Hand over an event and wait for what becomes of it."""
+        """Hand over an event and wait for the answer."""
         self.api.events.put(event)
         return self.api.answers.get(timeout=60)
 
@@ -290,7 +376,7 @@ def running(
 
 
 class Start(NamedTuple):
-    """What a cold start cost: seconds of work, seconds by the clock, memory."""
+    """The cost of a cold start: seconds of work, seconds by the clock, memory."""
 
     cpu: float
     clock: float
@@ -298,7 +384,7 @@ class Start(NamedTuple):
 
 
 def runtime_environment(task: Path, port: int) -> dict[str, str]:
-    """Give what AWS sets; nothing of ours, so that no package but those in the zip is found."""
+    """Return what AWS sets, and nothing of ours: only packages in the zip are found."""
     return {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{port}",
         "AWS_LAMBDA_FUNCTION_NAME": "alb-logs",
@@ -314,7 +400,7 @@ def runtime_environment(task: Path, port: int) -> dict[str, str]:
 def function(
     runtime_python: str, task: Path, aws: AwsServer, elasticsearch_url: str, store: Store
 ) -> Iterator[Running]:
-    """Run the function, with S3 and Elasticsearch in its reach."""
+    """Run the function, with S3 and Elasticsearch within reach."""
     env = {
         **environment(aws.url),
         "POWERTOOLS_SERVICE_NAME": "alb-logs",
@@ -326,7 +412,7 @@ def function(
 
 
 def put(aws: AwsServer, key: str, body: bytes) -> None:
-    """Put an object where the function finds it."""
+    """Put an object into the bucket that the function reads."""
     s3 = aws.s3()
     if BUCKET not in {each["Name"] for each in s3.list_buckets()["Buckets"]}:
         where = {"LocationConstraint": REGION}
@@ -337,7 +423,7 @@ def put(aws: AwsServer, key: str, body: bytes) -> None:
 def test_an_event_in_a_partial_response_out(
     function: Running, aws: AwsServer, es: Elasticsearch, prefix: str
 ) -> None:
-    """Of two messages the damaged one is to come again; the lines of both are indexed."""
+    """Of two messages only that of the damaged object comes again; lines of both are indexed."""
     good, damaged = KEY, KEY.replace("10.0.0.1", "10.0.0.2")
     put(aws, good, gz(alb_line(1), alb_line(2)))
     put(aws, damaged, gz(alb_line(3)) + gz(*map(alb_line, range(4, 40)))[:-9])
@@ -377,7 +463,7 @@ def test_cold_start(runtime_python: str, task: Path, tmp_path: Path) -> None:
     """
     Ready within 1.3 times what boto3 and Elasticsearch's client take to be imported.
 
-    The work of the processor is compared, for the other tests of this machine stretch the clock.
+    Processor time is compared, because other tests on the same machine stretch the clock.
     """
     lean = tmp_path / "lean"
     shutil.copytree(task, lean)
@@ -400,5 +486,5 @@ def test_cold_start(runtime_python: str, task: Path, tmp_path: Path) -> None:
 
 
 def medians(starts: list[Start]) -> Start:
-    """Give the median of each figure."""
+    """Return the median of each figure."""
     return Start(*(statistics.median(figures) for figures in zip(*starts, strict=True)))

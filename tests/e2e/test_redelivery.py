@@ -1,4 +1,4 @@
-"""Messages that fail are hidden for less than their queue would, and only those."""
+"""Messages that fail, and only those, are hidden for less time than their queue would."""
 
 import json
 from collections.abc import Iterator
@@ -13,8 +13,8 @@ from moto import mock_aws
 from devstack.process import free_port
 from pipeline.errors import ConfigError, SinkUnavailableError
 from pipeline.sink.store import Store
-from tests.factories import KEY, alb_line, gz, s3_event
-from tests.invocations import Function
+from tests.support.factories import KEY, alb_line, gz, s3_event
+from tests.support.invocations import Function
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -34,7 +34,7 @@ class World:
     hidden: dict[str, int] = field(default_factory=dict)
 
     def taken(self, *bodies: object, receives: int = 1) -> dict[str, Any]:
-        """Give the event by which Lambda hands over messages at their so manyth receive."""
+        """Return the event by which Lambda hands over messages at their nth receive."""
         for body in bodies:
             self.sqs.send_message(QueueUrl=self.url, MessageBody=json.dumps(body))
         taken = self.sqs.receive_message(QueueUrl=self.url, MaxNumberOfMessages=10)["Messages"]
@@ -54,13 +54,13 @@ class World:
 
     def watch(self) -> None:
         """Note what the handler's own client asks for, and of which message."""
-        queue = self.function.module._queue()
+        queue = self.function.module.wired.queue()
 
         def note(params: dict[str, Any], **_: object) -> None:
             for asked in json.loads(params["body"])["Entries"]:
                 self.hidden[asked["ReceiptHandle"]] = asked["VisibilityTimeout"]
 
-        queue.sqs.meta.events.register("before-call.sqs.ChangeMessageVisibilityBatch", note)
+        queue.patient.meta.events.register("before-call.sqs.ChangeMessageVisibilityBatch", note)
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def world(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[World]:
-    """Give a function that is fed by a queue as deployed."""
+    """Yield a function that is fed by a queue as deployed."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("ALB_LOGS_ES_URL", elasticsearch_url)
     monkeypatch.setenv("ALB_LOGS_INDEX_PREFIX", store.prefix)
@@ -94,13 +94,13 @@ def world(
 
 
 def handles(event: dict[str, Any]) -> dict[str, str]:
-    """Give the receipt handle of each message, by its body."""
+    """Return the receipt handle of each message, by its body."""
     return {record["body"]: record["receiptHandle"] for record in event["Records"]}
 
 
 @pytest.mark.parametrize(("receives", "pause"), [(1, 57), (2, 114), (5, 915)])
 def test_what_fails_comes_again_soon(world: World, receives: int, pause: int) -> None:
-    """Of a batch the message that fails comes again soon; the one that is done is let alone."""
+    """Of a batch the message that fails comes again soon; the one that is done is left alone."""
     event = world.taken(GOOD, BAD, receives=receives)
 
     invocation = world.function(event)
@@ -131,8 +131,8 @@ def test_a_start_that_fails_comes_again_soon(world: World, monkeypatch: pytest.M
 def test_a_wrong_setting_is_still_what_is_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the settings can not be read, messages come again late, and the setting is named."""
-    world.function.module._queue.cache_clear()
+    """Where the settings cannot be read, messages come again late, and the setting is named."""
+    world.function.module.wired.forget()
     monkeypatch.setenv("ALB_LOGS_ES_CONNECTIONS", "many")
 
     invocation = world.function(world.taken(GOOD))
@@ -143,7 +143,7 @@ def test_a_wrong_setting_is_still_what_is_told(
 
 
 def test_a_queue_that_refuses_hides_no_error(world: World) -> None:
-    """Where the queue does not take the wish, the message fails as ever, and a warning says so."""
+    """Where the queue refuses, the message fails as ever, and a warning says so."""
     event = world.taken(BAD)
     world.sqs.delete_queue(QueueUrl=world.url)
 
@@ -155,7 +155,7 @@ def test_a_queue_that_refuses_hides_no_error(world: World) -> None:
 
 
 def test_a_stale_handle_holds_up_no_other(world: World) -> None:
-    """One message that is not ours any more is told; the others come again soon all the same."""
+    """A message that is not ours any more is logged; the others come again soon all the same."""
     event = world.taken(BAD, {"Records": "nor this"}, {"Records": "nor that"})
     event["Records"][0]["receiptHandle"] = "stale"
 
@@ -182,7 +182,7 @@ def test_with_no_time_left_nothing_is_asked(world: World) -> None:
 
 def test_without_a_queue_nothing_is_asked(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """A function that does not know its queue leaves messages to it."""
-    world.function.module._queue.cache_clear()
+    world.function.module.wired.forget()
     monkeypatch.delenv("ALB_LOGS_QUEUE_URL")
 
     invocation = world.function(world.taken(BAD))

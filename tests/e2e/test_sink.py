@@ -1,9 +1,8 @@
-"""What the real Elasticsearch refuses for what it holds is kept as a dead letter, and told why."""
+"""What the real Elasticsearch refuses for its content is kept as a dead letter, with the reason."""
 
 import base64
 import io
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import accumulate, count
 from typing import Any
@@ -16,20 +15,13 @@ from devstack.traffic import line_id as id_of
 from pipeline.alb.fields import Kind
 from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import ClusterRefusedError
-from pipeline.ingest import Options, context_of, ingest_stream
+from pipeline.ingest import Ingestion, Options, context_for
 from pipeline.outcome import Outcome, Tally
 from pipeline.sink.store import Store
+from pipeline.source.reading import read_stream
 from pipeline.version import VERSION
-from tests.e2e.test_ingest import (
-    documents_in,
-    ids_of,
-    index_of,
-    letters_of,
-    lines_of,
-    prepared,
-    text_of,
-)
-from tests.factories import KEY, alb_line
+from tests.support.cluster import documents_in, index_of, letters_of, prepared
+from tests.support.factories import KEY, alb_line, ids_of, lines_of, text_of
 
 BUCKET = "some-logs"
 STATUS = ("http", "response", "status_code")
@@ -46,46 +38,47 @@ def store(es: Elasticsearch) -> Iterator[Store]:
 
 @pytest.fixture
 def own_store(es: Elasticsearch) -> Iterator[Store]:
-    """Give a prepared cluster whose dead letters a test may spoil."""
+    """Yield a prepared cluster whose dead letters a test may spoil."""
     with prepared(es) as store:
         yield store
 
 
 @pytest.fixture
 def day() -> str:
-    """Give a day that no other test has lines of."""
+    """Return a day that no other test has lines of."""
     return next(DAYS).isoformat()
 
 
 def ingest(store: Store, data: bytes, options: Options | None = None) -> Outcome:
     """Ingest these bytes as if they were an object in S3."""
     chosen = options or Options()
-    context = replace(context_of(store, chosen), bucket=BUCKET, key=KEY)
-    return ingest_stream(io.BytesIO(data), KEY, context=context, store=store, options=chosen)
+    context = context_for(store, chosen, bucket=BUCKET, key=KEY)
+    chunks = read_stream(io.BytesIO(data), name=KEY, chunk_bytes=chosen.chunk_bytes)
+    return Ingestion(context, store, chosen).run(chunks)
 
 
 def mapped(path: tuple[str, ...], leaf: dict[str, Any]) -> dict[str, Any]:
-    """Give the mapping of one field."""
+    """Return the mapping of one field."""
     for name in reversed(path):
         leaf = {"properties": {name: leaf}}
     return leaf
 
 
 def offsets_of(lines: list[bytes]) -> dict[str, int]:
-    """Give where each line begins, by its id."""
+    """Return where each line begins, by its id."""
     ends = accumulate(len(line) + 1 for line in lines)
     return {id_of(line): end - len(line) - 1 for line, end in zip(lines, ends, strict=True)}
 
 
 def mark_of(letter: dict[str, Any]) -> dict[str, Any]:
-    """Give what a dead letter holds besides its time, which must be now."""
+    """Return what a dead letter holds besides its time, which must be now."""
     now, rejected = datetime.now(UTC), datetime.fromisoformat(letter["@timestamp"])
     assert now - timedelta(minutes=2) < rejected <= now
     return {name: part for name, part in letter.items() if name != "@timestamp"}
 
 
 def expected_letter(line: bytes, offset: int, error: dict[str, Any]) -> dict[str, Any]:
-    """Give what the dead letter of a line must hold besides its time."""
+    """Return what the dead letter of a line must hold besides its time."""
     return {
         "error": error,
         "event": {"original": line.decode()},
@@ -188,7 +181,7 @@ def test_offsets_are_those_in_the_object_whatever_the_chunks(store: Store, day: 
 
 
 def raw_line(letter: dict[str, Any]) -> bytes:
-    """Give back the raw bytes that a dead letter keeps, in the one form or the other."""
+    """Return the raw bytes that a dead letter keeps, in the one form or the other."""
     [(form, text)] = letter["event"].items()
     if form == "original_base64":
         return base64.b64decode(text, validate=True)
@@ -197,13 +190,15 @@ def raw_line(letter: dict[str, Any]) -> bytes:
 
 
 def test_every_kind_of_bad_line_is_kept_to_the_byte(es: Elasticsearch, store: Store) -> None:
-    """From the dead letters the bad lines can be made again, whatever bytes they hold."""
+    """From the dead letters the bad lines can be restored, whatever bytes they hold."""
     lines = list(bad_lines(5, 2 * len(BAD_SHAPES), start=datetime(2026, 9, 17, 12, 0, tzinfo=UTC)))
+    text = text_of([*lines, alb_line()])
 
-    outcome = ingest(store, text_of(lines), Options(kind=Kind.ACCESS))
+    outcome = ingest(store, text, Options(kind=Kind.ACCESS))
 
-    assert Outcome(Tally(lines=len(lines), rejected=len(lines), bytes=len(text_of(lines)))) == (
-        outcome
+    assert (
+        Outcome(Tally(lines=len(lines) + 1, rejected=len(lines), indexed=1, bytes=len(text)))
+        == outcome
     )
     letters = letters_of(es, store, lines)
     assert {id_of(line): line for line in lines} == {
@@ -261,9 +256,11 @@ def test_a_line_that_is_too_long_leaves_its_head(es: Elasticsearch, store: Store
 
 
 def spoil_dead_letters(store: Store, mapping: dict[str, Any]) -> None:
-    """Make the index of dead letters anew, with a field that refuses what we write."""
-    store.es.indices.delete(index=store.dead_letters)
-    store.es.indices.create(index=store.dead_letters, mappings=mapping)
+    """Make the index of dead letters again, with a field that refuses what we write."""
+    first = f"{store.dead_letters}-000001"
+    store.es.indices.delete(index=first)
+    aliases = {store.dead_letters: {"is_write_index": True}}
+    store.es.indices.create(index=first, aliases=aliases, mappings=mapping)
 
 
 def test_a_refused_dead_letter_is_written_in_short(
@@ -306,18 +303,16 @@ def test_an_object_fails_whose_dead_letters_are_refused_in_any_form(
     failed = ingest(store, text_of([*good, *bad]))
 
     assert isinstance(failed.error, ClusterRefusedError)
-    assert (
-        f"the mapping of {store.dead_letters} is not ours; delete it and run `alb-logs setup`"
-        in (str(failed.error))
-    )
+    fix = "is not ours; delete its indices and run `alb-logs setup`"
+    assert f"the mapping of {store.dead_letters} {fix}" in str(failed.error)
     assert Tally() == failed.tally
     assert {} == documents_in(es, store.dead_letters)
 
-    es.indices.delete(index=store.dead_letters)
+    es.indices.delete(index=f"{store.dead_letters}-000001")
     apply_setup(es, plan_setup(es, Layout(prefix=store.prefix, replicas=0)))
-    mended = ingest(store, text_of([*good, *bad]))
+    repaired = ingest(store, text_of([*good, *bad]))
 
-    assert mended.error is None
-    assert (5, 3, 2) == (mended.tally.lines, mended.tally.duplicates, mended.tally.rejected)
+    assert repaired.error is None
+    assert (5, 3, 2) == (repaired.tally.lines, repaired.tally.duplicates, repaired.tally.rejected)
     assert ids_of(good) == documents_in(es, index_of(store, day)).keys()
     assert ids_of(bad) == documents_in(es, store.dead_letters).keys()

@@ -1,12 +1,13 @@
 """
 Connections that must not be made: wrong certificates, addresses, passwords and keys.
 
-Each is told in one sentence that names the setting and what to do, and is exit code 2; nothing
+Each is reported in one sentence that names the setting and what to do, and is exit code 2; nothing
 that is secret is said. What may pass by itself is exit code 1.
 """
 
 import socket
 import ssl
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
@@ -17,21 +18,22 @@ import pytest
 from elastic_transport import TlsError, TransportApiResponse
 
 from devstack.process import HOST
-from pipeline.cluster.templates import check_reachable
-from pipeline.sink.bulk import Deadline, Replies, send_items
-from pipeline.sink.encoding import create_item
+from pipeline.cluster.templates import Layout, plan_setup
+from pipeline.deadline import Deadline
+from pipeline.sink.bulk import Replies, send
+from pipeline.sink.encoding import create_action
 from pipeline.sink.refusals import untrusted
-from tests.e2e.secure import PASSWORD, Authority, Secure, new_key, private, run
-from tests.factories import alb_line
-from tests.faults import Faults, Send
+from tests.support.factories import alb_line
+from tests.support.faults import Faults, Send
+from tests.support.secure import PASSWORD, Authority, Secure, new_key, private, run
 
-SECRET = "bm9ib2R5OidzIGtleQ=="  # noqa: S105  nobody's
+SECRET = "bm9ib2R5OnMta2V5"  # noqa: S105  nobody's
 NO_USER = {"ALB_LOGS_ES_USERNAME": "", "ALB_LOGS_ES_PASSWORD": ""}
 
 
 @pytest.fixture
 def refused(secure: Secure, tmp_path: Path) -> Callable[..., str]:
-    """Give the sentence by which every command that asks a cluster refuses changed settings."""
+    """Return the sentence by which every command that asks a cluster refuses changed settings."""
     log = tmp_path / "access.log"
     log.write_bytes(alb_line() + b"\n")
 
@@ -55,7 +57,7 @@ Refused = Callable[..., str]
 
 def test_the_right_settings_connect(secure: Secure) -> None:
     """With the authority's file and the right password the server answers."""
-    check_reachable(secure.client("admin"))
+    plan_setup(secure.client("admin"), Layout())
 
 
 # --- who calls -----------------------------------------------------------------------------------
@@ -86,7 +88,7 @@ def test_a_wrong_password_is_told(refused: Refused, changed: dict[str, str]) -> 
 
 @pytest.fixture(params=["another", "namesake", "unset"])
 def unknown_authority(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give a file without the authority that signed the server's certificate, or no file."""
+    """Return a file without the authority that signed the server's certificate, or no file."""
     names = {"another": "another authority", "namesake": Authority(new_key()).name}
     if request.param == "unset":
         return ""
@@ -123,8 +125,8 @@ def test_a_file_without_certificate_is_told(refused: Refused, tmp_path: Path, te
 
 
 EXPIRED = (
-    "Elasticsearch's certificate is not trusted: certificate has expired. Renew it, or, where it "
-    "is the authority's that has expired, put its new one into the file of ALB_LOGS_ES_CA_CERT"
+    "Elasticsearch's certificate is not trusted: certificate has expired. Renew it, or, if it is "
+    "the authority's that has expired, put the new one into the file of ALB_LOGS_ES_CA_CERT"
 )
 
 
@@ -142,8 +144,9 @@ def test_an_expired_certificate_is_told(secure: Secure, refused: Refused) -> Non
         pytest.param(-1, EXPIRED, id="expired"),
         pytest.param(
             20,
-            "Elasticsearch's certificate is not trusted: certificate is not yet valid. See that "
-            "the clock of this machine is right, and that ALB_LOGS_ES_CA_CERT is in force already",
+            "Elasticsearch's certificate is not trusted: certificate is not yet valid. Check "
+            "that the clock of this machine is right, and that the certificate of "
+            "ALB_LOGS_ES_CA_CERT is valid already",
             id="not yet",
         ),
     ],
@@ -167,7 +170,7 @@ FAILED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
     [
         pytest.param(
             f"{FAILED}IP address mismatch, certificate is not valid for '192.0.2.1'. (_ssl.c:1006)",
-            "certificate is not valid for '192.0.2.1'. Write into ALB_LOGS_ES_URL a name or",
+            "certificate is not valid for '192.0.2.1'. Set ALB_LOGS_ES_URL to a name or",
             id="address",
         ),
         pytest.param(
@@ -182,20 +185,20 @@ FAILED = "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: "
         ),
         pytest.param(
             "[SSL: TLSV1_ALERT_PROTOCOL_VERSION] tlsv1 alert protocol version (_ssl.c:1006)",
-            "no TLS connection can be made (tlsv1 alert protocol version): see which versions",
+            "no TLS connection can be made (tlsv1 alert protocol version): check which versions",
             id="old tls",
         ),
     ],
 )
 def test_what_other_versions_say_is_understood(cause: str, said: str) -> None:
-    """OpenSSL and urllib3 have more words for it than those of today's versions."""
+    """OpenSSL and urllib3 have more words for it than today's versions use."""
     assert said in str(untrusted(TlsError(cause)))
 
 
 # --- where ---------------------------------------------------------------------------------------
 
 _ANOTHER_NAME = (
-    " Write into ALB_LOGS_ES_URL a name or address that the certificate holds, or have it issued "
+    " Set ALB_LOGS_ES_URL to a name or address that the certificate contains, or have it issued "
     "for this one too"
 )
 
@@ -240,7 +243,7 @@ def test_http_with_a_certificate_is_told(secure: Secure, refused: Refused) -> No
 
 @contextmanager
 def listening(serve: Callable[[socket.socket], object]) -> Iterator[int]:
-    """Listen on a port of this machine, serve each connection in turn, and give the port."""
+    """Listen on a port of this machine, serve each connection in turn, and yield the port."""
 
     def accept() -> None:
         with suppress(OSError):
@@ -287,7 +290,7 @@ def test_http_to_a_proxy_that_speaks_tls_is_told(
 
 
 def test_https_where_no_tls_is_spoken_is_told(refused: Refused) -> None:
-    """What answers in plain text is no question of certificates."""
+    """A server that answers in plain text has no problem with certificates."""
     with listening(answer) as port:
         said = refused(ALB_LOGS_ES_URL=f"https://{HOST}:{port}")
 
@@ -306,20 +309,20 @@ def test_who_only_hangs_up_may_be_back_soon(refused: Refused, scheme: str, size:
         said = refused(1, **changed)
 
     assert said.startswith("Elasticsearch does not answer: ")
-    assert "whether ALB_LOGS_ES_URL is right" in said
+    assert "that ALB_LOGS_ES_URL is right" in said
 
 
 def test_a_connection_that_breaks_off_is_made_again(secure: Secure) -> None:
     """Documents are sent once more where TLS ended early; only what lasts ends the sending."""
-    item = create_item("broken-off", "1", b"{}")
+    item = create_action("1", "broken-off", b"{}")
 
     def break_off(_send: Send, _body: bytes) -> TransportApiResponse:
         raise TlsError("EOF occurred in violation of protocol (_ssl.c:1006)")
 
     faults = Faults(secure.client("admin"), break_off)
-    es = faults.es.options(basic_auth=("admin", PASSWORD))
+    es = faults.es.options(basic_auth=b64encode(f"admin:{PASSWORD}".encode()).decode())
 
-    replies = send_items(["1"], [item], es=es, deadline=Deadline())
+    replies = send([item], es=es, deadline=Deadline())
 
     assert Replies(created=1) == replies
     assert 2 == len(faults.bodies)

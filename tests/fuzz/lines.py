@@ -26,11 +26,12 @@ from devstack.traffic import (
 )
 from pipeline.alb.document import Context, Period
 from pipeline.alb.fields import FieldType, Kind, fields_of
-from pipeline.sink.deadletters import describe
+from pipeline.alb.parsing import kind_of_line
 from pipeline.sink.encoding import Batch, encode_by_reference, encode_chunk
+from pipeline.sink.letters import describe
 from pipeline.source.reading import HEAD_BYTES, LONGEST_LINE, Chunk, read_stream
-from tests.factories import KEY, START
 from tests.fuzz.mutations import damaged_line
+from tests.support.factories import KEY, START
 
 LATEST = "2026-11-23T00:00:00Z"
 CASE_BYTES = 1024 * 1024
@@ -55,7 +56,7 @@ CONTEXTS = {
 
 @cache
 def _pool(context: str) -> list[bytes]:
-    """Give the whole lines that are damaged: every generation, ordinary and odd, and golden."""
+    """Return the whole lines that are damaged: every generation, ordinary and odd, and golden."""
     golden = Path(__file__).parent.parent / "data" / "alb"
     lines = [line for path in golden.glob("*.log") for line in path.read_bytes().split(b"\n")]
     rng = Random(context)
@@ -92,7 +93,7 @@ def case_of_lines(context: str) -> Callable[[Random], bytes]:
 
 
 def split_lines(text: bytes) -> list[bytes]:
-    """Give the raw lines of a text without their ends, in the plainest way."""
+    """Return the raw lines of a text without their ends, in the plainest way."""
     *ended, rest = text.split(b"\n")
     return [line.removesuffix(b"\r") for line in ended] + ([rest] if rest else [])
 
@@ -115,7 +116,7 @@ def check_lines(case: bytes, context: Context) -> int:
         at += len(own)
         batch = encode_chunk(chunk, context)
         _check_batch(batch, own, context)
-        ids |= {*batch.ids, *(reject.id for reject in batch.rejects)}
+        ids |= {*(action.id for action in batch.actions), *(reject.id for reject in batch.rejects)}
         if compared and isinstance(chunk, Chunk):
             _check_equal(batch, encode_by_reference(chunk, context))
     assert at == len(lines)
@@ -125,11 +126,11 @@ def check_lines(case: bytes, context: Context) -> int:
 
 def _check_batch(batch: Batch, lines: list[bytes], context: Context) -> None:
     assert batch.read == len(lines)
-    assert batch.read == len(batch.items) + len(batch.rejects) + batch.blank
+    assert batch.read == len(batch.actions) + len(batch.rejects) + batch.blank
     assert batch.blank == sum(map(_is_blank, lines))
     indices = {
-        _check_item(item, context, line, id_)
-        for item, line, id_ in zip(batch.items, batch.lines, batch.ids, strict=True)
+        _check_item(action.text.encode(), context, action.line, action.id)
+        for action in batch.actions
     }
     assert indices == batch.indices
     for reject in batch.rejects:
@@ -140,35 +141,27 @@ def _check_batch(batch: Batch, lines: list[bytes], context: Context) -> None:
 
 
 def _is_blank(line: bytes) -> bool:
-    """Tell a line of nothing; one that is too long is a dead letter, whatever it holds."""
+    """Return whether a line is blank; one that is too long is a dead letter, whatever it holds."""
     return not line.strip(b" \t") and len(line) <= LONGEST_LINE
 
 
 def _check_item(item: bytes, context: Context, line: bytes, id_: str) -> str:
-    """Check one bulk item, and give its index."""
+    """Check one bulk item, and return its index."""
     action, document, end = item.split(b"\n")
     assert not end
     create, source = orjson.loads(action)["create"], orjson.loads(document)
     time = source["@timestamp"]
     day = time[8:10] if context.period is Period.DAY else "01"
-    dataset = source["event"]["dataset"]
+    kind = context.kind or kind_of_line(line)
     assert id_ == create["_id"] == line_id(line)
     assert "2016-01-01T00:00:00" <= time[:19] <= LATEST[:19]
-    index = f"{context.prefix}-{_KINDS[dataset]}-{time[:4]}.{time[5:7]}.{day}"
+    index = f"{context.prefix}-{kind}-{time[:4]}.{time[5:7]}.{day}"
     assert index == create["_index"]
-    _check_mapped(source, _TYPES[dataset])
+    _check_mapped(source, _TYPES[kind])
     return index
 
 
-_KINDS = {
-    "aws.elb_logs": Kind.ACCESS,
-    "aws.elb_connection": Kind.CONNECTION,
-    "aws.elb_health_check": Kind.HEALTH_CHECK,
-}
-_TYPES = {
-    dataset: {field.name: field.type for field in fields_of(kind)}
-    for dataset, kind in _KINDS.items()
-}
+_TYPES = {kind: {field.name: field.type for field in fields_of(kind)} for kind in Kind}
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 _TAKES: dict[FieldType, Callable[[Any], bool]] = {
     "keyword": lambda value: isinstance(value, str) and value != "",
@@ -181,7 +174,7 @@ _TAKES: dict[FieldType, Callable[[Any], bool]] = {
 
 
 def _check_mapped(source: dict[str, Any], types: dict[str, FieldType], above: str = "") -> None:
-    """See that each field of a document is mapped and holds what its mapping takes."""
+    """Check that each field of a document is mapped and holds what its mapping takes."""
     for name, part in source.items():
         if isinstance(part, dict):
             assert part
@@ -194,10 +187,8 @@ def _check_mapped(source: dict[str, Any], types: dict[str, FieldType], above: st
 
 def _check_equal(fast: Batch, slow: Batch) -> None:
     """Compare what both paths made of a chunk; how they wrote the JSON makes no difference."""
-    items = [
-        (one, other) for one, other in zip(fast.items, slow.items, strict=True) if one != other
-    ]
-    for one, other in items:
-        assert [*map(orjson.loads, one.splitlines())] == [*map(orjson.loads, other.splitlines())]
-    plain = replace(fast, items=[], fallback=0)
-    assert plain == replace(slow, items=[], fallback=0)
+    for one, other in zip(fast.actions, slow.actions, strict=True):
+        assert one._replace(text="") == other._replace(text="")
+        assert one.text == other.text or orjson.loads(one.source) == orjson.loads(other.source)
+    plain = replace(fast, actions=[], fallback=0)
+    assert plain == replace(slow, actions=[], fallback=0)

@@ -72,12 +72,12 @@ def _junk(_line: bytes, rng: Random) -> bytes:
 
 
 def _words_of(_line: bytes, rng: Random) -> bytes:
-    """Give a line of nothing but odd tokens."""
+    """Return a line of nothing but odd tokens."""
     return " ".join(rng.choices(_TOKENS, k=rng.randrange(40))).encode()
 
 
 def on_tokens(change: Callable[[list[bytes], Random], None]) -> Damage:
-    """Make a damage to a line of a change to what stands between its spaces."""
+    """Turn a change of the parts between a line's spaces into damage of the line."""
 
     def damage(line: bytes, rng: Random) -> bytes:
         tokens = line.split(b" ")
@@ -89,7 +89,7 @@ def on_tokens(change: Callable[[list[bytes], Random], None]) -> Damage:
 
 @on_tokens
 def swap_tokens(tokens: list[bytes], rng: Random) -> None:
-    """Let two tokens change places."""
+    """Swap two tokens."""
     one, other = rng.randrange(len(tokens)), rng.randrange(len(tokens))
     tokens[one], tokens[other] = tokens[other], tokens[one]
 
@@ -129,28 +129,28 @@ def _odd_request(line: bytes, rng: Random) -> bytes:
     return before + quote + rng.choice(_REQUESTS).encode() + closing + after
 
 
-_LITTLE: tuple[Damage, ...] = (
+LITTLE: tuple[Damage, ...] = (
     *(_flip, _put, _put, _drop, _double, _other_digits, _other_digits),
     *(swap_tokens, remove_token, _insert),
     *(_odd_token, _odd_token, _odd_token, _quote, _lengthen, _odd_request, _odd_request, _cut),
 )
-_MUCH: tuple[Damage, ...] = (_junk, _words_of)
+MUCH: tuple[Damage, ...] = (_junk, _words_of)
 
 
 def damaged_line(lines: Sequence[bytes], rng: Random) -> bytes:
-    """Give one of the lines, as it is or damaged; it may have become several lines."""
+    """Return one of the lines, as it is or damaged; it may have become several lines."""
     line = rng.choice(lines)
     fate = rng.random()
     if fate < 0.05:
         return line
     if fate < 0.07:
-        return _with(rng.choice(_MUCH), line, rng)
+        return _with(rng.choice(MUCH), line, rng)
     if fate < 0.0702:
         return _with(_stretch, line, rng)
     if fate < 0.2:  # two lines in one, joined at their tokens: nearly always of the right length
         return _crossed(line, rng.choice(lines), rng)
     for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        line = _with(rng.choice(_LITTLE), line, rng)
+        line = _with(rng.choice(LITTLE), line, rng)
     return line
 
 
@@ -210,7 +210,7 @@ def damaged_message(message: Any, rng: Random) -> Any:  # noqa: ANN401  JSON
 
 
 def _damaged_node(node: Any, rng: Random) -> Any:  # noqa: ANN401
-    """Walk down to some part of a message, damage it there, and put all together again."""
+    """Walk down to some part of a message, damage it, and put everything together again."""
     if node and rng.random() < 0.8:
         if isinstance(node, dict):
             name = rng.choice(list(node))

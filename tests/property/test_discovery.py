@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 from pipeline.alb.fields import Kind
 from pipeline.alb.keys import ObjectName, Skipped, classify_key
 from pipeline.errors import PipelineError
+from pipeline.source.continuation import Continuation, ResumePoint
 from pipeline.source.notifications import MAX_DEPTH, objects_in_event, objects_in_message
 from pipeline.source.objects import ObjectRef
+from tests.support.factories import KEY
 
 Json = dict[str, Any]
 
@@ -61,7 +63,7 @@ def notification(key: str) -> Json:
 
 
 def found_by(find: Callable[[Any], Any], message: object) -> list[ObjectRef | Skipped]:
-    """Give all that a message names, up to its error."""
+    """Return all that a message names, up to its error."""
     found: list[ObjectRef | Skipped] = []
     with suppress(PipelineError):
         found.extend(find(message))
@@ -108,7 +110,22 @@ def test_envelopes_change_nothing(
     assert [ObjectRef("acme-logs", key, name)] == list(objects_in_message(json.dumps(event)))
 
 
-# The words of real messages, so that arbitrary ones often come near to them.
+def call(key: str) -> Json:
+    """Write the event of a call that CloudTrail recorded."""
+    stored = {"bucketName": "acme-logs", "key": key}
+    detail = {"eventVersion": "1.08", "eventName": "PutObject", "requestParameters": stored}
+    return {"source": "aws.s3", "detail-type": "AWS API Call via CloudTrail", "detail": detail}
+
+
+@given(names, folders)
+def test_plain_keys_stay_as_they_are(name: ObjectName, folder: str) -> None:
+    """CloudTrail writes keys unquoted: nothing in them is decoded."""
+    key = folder + basename(name)
+
+    assert [ObjectRef("acme-logs", key, name)] == list(objects_in_event(call(key)))
+
+
+# The words of real messages, so that arbitrary ones often come close to them.
 ENVELOPE_FIELDS = st.sampled_from(
     ["Records", "body", "Sns", "Message", "Type", "requestPayload", "detail", "Event"]
 )
@@ -116,9 +133,27 @@ RECORD_FIELDS = st.sampled_from(["eventVersion", "eventName", "eventTime", "s3",
 OBJECT_FIELDS = st.sampled_from(["bucket", "name", "object", "key", "size", "eTag", "versionId"])
 FIELDS = ENVELOPE_FIELDS | RECORD_FIELDS | OBJECT_FIELDS | st.text()
 VALUES = st.sampled_from(
-    ["2.1", "3.0", "ObjectCreated:Put", "ObjectRemoved:Delete", "Notification", "s3:TestEvent"]
+    [
+        "2.1",
+        "3.0",
+        "ObjectCreated:Put",
+        "ObjectRemoved:Delete",
+        "PutObject",
+        KEY,
+        "Notification",
+        "s3:TestEvent",
+    ]
 ) | st.sampled_from(["%FF", "a+b", "\ud800", "{}", "[", "0001-01-01T00:00:00+14:00"])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | VALUES
+
+
+def continuations(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Json]:
+    """Return what a continuation may look like, any of its values something else."""
+    body = json.loads(Continuation("b", KEY, hop=0, start=ResumePoint(1, "e", 0)).message())
+    values: Json = body["albLogsContinuation"]
+    return st.fixed_dictionaries({name: st.just(value) | inner for name, value in values.items()})
+
+
 anything = st.recursive(
     scalars,
     lambda inner: (
@@ -134,6 +169,16 @@ anything = st.recursive(
                 "detail": inner,
             }
         )
+        | st.fixed_dictionaries(
+            {
+                "source": st.just("aws.s3"),
+                "detail-type": st.just("AWS API Call via CloudTrail"),
+                "detail": st.fixed_dictionaries(
+                    {"eventName": VALUES, "requestParameters": inner, "errorCode": inner}
+                ),
+            }
+        )
+        | st.fixed_dictionaries({"albLogsContinuation": inner | continuations(inner)})
     ),
     max_leaves=25,
 )
@@ -144,6 +189,10 @@ def test_no_event_raises_anything_else(event: object) -> None:
     """Any JSON value, ours in part or not at all, gives objects, skips or an error of ours."""
     for one in found_by(objects_in_event, event):
         assert isinstance(one, ObjectRef | Skipped)
+        if isinstance(one, ObjectRef):
+            assert one.name
+            assert one.created is None or one.created.tzinfo is UTC
+            assert one.key.encode()
 
 
 @given(anything.map(json.dumps) | st.text())

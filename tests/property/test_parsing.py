@@ -1,4 +1,4 @@
-"""What holds for any line: parsing gives back what was rendered, and never raises."""
+"""What holds for any line: parsing restores what was rendered, and never raises."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from pipeline.alb.fields import COLUMNS, FIRST_GENERATION, Form, Kind
 from pipeline.alb.parsing import TIME_COLUMN, Record, Unparsed, Value, parse_line
 from pipeline.sink.encoding import Batch, encode_chunk
 from pipeline.source.reading import Chunk
-from tests.factories import alb_line
+from tests.support.factories import alb_line
 
 LATEST = "2026-11-23T00:00:00Z"
 KINDS = st.sampled_from(Kind)
@@ -34,7 +34,7 @@ VALUES: dict[Form, st.SearchStrategy[Value]] = {
 
 @st.composite
 def records(draw: st.DrawFn) -> Record:
-    """Draw a record of any kind and generation, columns absent here and there."""
+    """Draw a record of any kind and generation, with some columns absent."""
     kind = draw(KINDS)
     columns = COLUMNS[kind]
     generation = draw(st.integers(FIRST_GENERATION[kind], len(columns)))
@@ -66,7 +66,7 @@ def quoted(value: Value | None) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """All that must not depend on how lines were chunked."""
+    """Everything that must not depend on how lines were chunked."""
 
     items: list[bytes]
     rejects: list[tuple[str, str, int]]
@@ -74,9 +74,9 @@ class Shape:
 
     @classmethod
     def of(cls, *batches: Batch) -> "Shape":
-        """Put batches together."""
+        """Join batches."""
         return cls(
-            [item for batch in batches for item in batch.items],
+            [action.text.encode() for batch in batches for action in batch.actions],
             [(each.id, each.reason, each.offset) for batch in batches for each in batch.rejects],
             sum(batch.blank for batch in batches),
         )
@@ -84,19 +84,19 @@ class Shape:
 
 @given(records())
 def test_what_was_rendered_is_parsed(record: Record) -> None:
-    """A record's line gives the record again, whatever its text holds."""
+    """Parsing the line rendered from a record returns the record, whatever its texts hold."""
     assert parse_line(render(record), record.kind, latest=LATEST) == record
 
 
 @given(st.binary(), KINDS)
 def test_no_bytes_raise(line: bytes, kind: Kind) -> None:
-    """Any bytes are a record or a reason."""
+    """Any bytes are a record or have a reason why not."""
     assert isinstance(parse_line(line, kind, latest=LATEST), Record | Unparsed)
 
 
 @given(st.data())
 def test_no_damaged_line_raises(data: st.DataObject) -> None:
-    """A real line with any bytes put anywhere becomes a document that is JSON, or a reject."""
+    """A real line with any bytes anywhere in it becomes a document in valid JSON, or a reject."""
     line = alb_line()
     start = data.draw(st.integers(0, len(line)))
     end = data.draw(st.integers(start, min(len(line), start + 20)))
@@ -105,8 +105,8 @@ def test_no_damaged_line_raises(data: st.DataObject) -> None:
 
     batch = encode_chunk(chunk, Context(latest=LATEST))
 
-    assert len(batch.items) + len(batch.rejects) + batch.blank == chunk.lines
-    for item in batch.items:
+    assert len(batch.actions) + len(batch.rejects) + batch.blank == chunk.lines
+    for item in (action.text.encode() for action in batch.actions):
         action, document = item.splitlines()
         assert orjson.loads(action)["create"]["_index"].startswith("alb-logs-")
         assert orjson.loads(document)["@timestamp"]
@@ -119,7 +119,7 @@ LINES = st.sampled_from(
 
 @given(st.lists(LINES, max_size=12), st.booleans(), st.data())
 def test_chunking_makes_no_difference(lines: list[bytes], ended: bool, data: st.DataObject) -> None:  # noqa: FBT001
-    """Lines give the same items, rejects and blanks in one chunk as in several."""
+    """Lines become the same items, rejects and blanks in one chunk as in several."""
     text = b"\n".join(lines) + (b"\n" if ended else b"")
     cut = data.draw(st.integers(0, text.count(b"\n")))
     head = b"".join(line + b"\n" for line in text.split(b"\n")[:cut])

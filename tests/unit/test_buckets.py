@@ -1,8 +1,8 @@
-"""The S3 client for a bucket: whose credentials it has, how long, and what is said of a role."""
+"""The S3 client for a bucket: whose credentials, for how long, and the error for a bad role."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
@@ -12,7 +12,7 @@ from botocore.stub import Stubber
 
 from pipeline.clients.buckets import Buckets
 from pipeline.errors import ConfigError, PipelineError, SourceUnavailableError
-from pipeline.source.fetching import Stored, fetch
+from pipeline.source.fetching import Download, Stored
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -25,15 +25,15 @@ OWN_KEY = "AKIAOWN"
 AssumeRole = Callable[[Stubber], None]
 
 
-def session(key: str, role: str = ROLE) -> AssumeRole:
-    """Answer AssumeRole with a session of an hour."""
+def session(key: str, role: str = ROLE, *, minutes: float = 60) -> AssumeRole:
+    """Answer AssumeRole with a session that lasts so many minutes."""
 
     def answer(sts: Stubber) -> None:
         credentials = {
             "AccessKeyId": key.ljust(16, "0"),
             "SecretAccessKey": "secret",
             "SessionToken": f"token of {key}",
-            "Expiration": datetime.now(UTC) + timedelta(hours=1),
+            "Expiration": datetime.now(UTC) + timedelta(minutes=minutes),
         }
         request = {"RoleArn": role, "RoleSessionName": "alb-logs"}
         sts.add_response("assume_role", {"Credentials": credentials}, request)
@@ -52,7 +52,7 @@ def refusal(code: str, status: int) -> AssumeRole:
 
 @pytest.fixture(autouse=True)
 def caller(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give this process credentials of its own, and no way to AWS."""
+    """Set credentials of our own for this process, and no address of AWS."""
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
@@ -62,7 +62,7 @@ def caller(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def buckets_of(*answers: AssumeRole) -> Buckets:
-    """Give the clients of a process whose requests to STS are answered in turn."""
+    """Build the clients of a process whose requests to STS get these answers in turn."""
     sts = boto3.client("sts")
     stubber = Stubber(sts)
     for answer in answers:
@@ -73,17 +73,11 @@ def buckets_of(*answers: AssumeRole) -> Buckets:
 
 
 def signed_by(s3: "S3Client") -> str:
-    """Give the access key id with which a client signs just now."""
+    """Return the access key id with which a client signs now."""
     url = s3.generate_presigned_url("get_object", Params={"Bucket": "bucket", "Key": "key"})
     query = parse_qs(urlsplit(url).query)
     (key,) = query.get("AWSAccessKeyId") or [query["X-Amz-Credential"][0].partition("/")[0]]
     return key.rstrip("0")
-
-
-def pass_time(s3: "S3Client", minutes: float) -> None:
-    """Have a client's credentials believe that it is later."""
-    credentials: Any = s3._request_signer._credentials  # type: ignore[attr-defined]
-    credentials._time_fetcher = lambda: datetime.now(UTC) + timedelta(minutes=minutes)
 
 
 # --- whose credentials ---------------------------------------------------------------------------
@@ -112,7 +106,7 @@ def test_a_bucket_with_a_role_is_read_as_that_role() -> None:
 
 
 def test_nothing_is_made_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings of AWS that are wrong hinder nobody who reads no bucket."""
+    """Wrong AWS settings are an error only once a bucket is read."""
     monkeypatch.setenv("AWS_PROFILE", "nobody")
     buckets = Buckets({"theirs": ROLE})
 
@@ -124,43 +118,44 @@ def test_nothing_is_made_before_it_is_needed(monkeypatch: pytest.MonkeyPatch) ->
 # --- for how long --------------------------------------------------------------------------------
 
 
-def test_a_session_is_renewed_before_it_ends() -> None:
+@pytest.mark.parametrize(("minutes", "key"), [(20, "ASIAONE"), (10, "ASIATWO")])
+def test_a_session_is_renewed_before_it_ends(minutes: float, key: str) -> None:
     """A client lives longer than its session: a new one is fetched while the old is valid."""
-    s3 = buckets_of(session("ASIAONE"), session("ASIATWO")).client_of("theirs")
+    buckets = buckets_of(session("ASIAONE", minutes=minutes), session("ASIATWO"))
 
-    pass_time(s3, minutes=40)
-    early = signed_by(s3)
-    pass_time(s3, minutes=50)
-
-    assert ("ASIAONE", "ASIATWO") == (early, signed_by(s3))
+    assert key == signed_by(buckets.client_of("theirs"))
 
 
-def test_a_session_that_is_valid_outlasts_sts() -> None:
+def test_a_renewed_session_lasts() -> None:
+    """A new session is used until it nears its own end."""
+    buckets = buckets_of(session("ASIAONE", minutes=10), session("ASIATWO"))
+    s3 = buckets.client_of("theirs")
+
+    assert ["ASIATWO", "ASIATWO"] == [signed_by(s3), signed_by(s3)]
+
+
+def test_a_valid_session_needs_no_sts() -> None:
     """While the session lasts, an STS that does not answer stops nothing."""
-    s3 = buckets_of(session("ASIAONE"), refusal("Throttling", 400)).client_of("theirs")
+    buckets = buckets_of(session("ASIAONE", minutes=14), refusal("Throttling", 400))
 
-    pass_time(s3, minutes=46)
-
-    assert "ASIAONE" == signed_by(s3)
+    assert "ASIAONE" == signed_by(buckets.client_of("theirs"))
 
 
-def test_a_session_that_can_not_be_renewed_is_told_as_such() -> None:
-    """Where no new session is given in time, the object fails for that, not for S3."""
-    s3 = buckets_of(session("ASIAONE"), refusal("AccessDenied", 403)).client_of("theirs")
-
-    pass_time(s3, minutes=61)
+def test_a_session_that_cannot_be_renewed_names_its_role() -> None:
+    """Where no new session comes in time, the error is about the role, not about S3."""
+    buckets = buckets_of(session("ASIAONE", minutes=-1), refusal("AccessDenied", 403))
+    s3 = buckets.client_of("theirs")
 
     with pytest.raises(ConfigError, match=f"the role {ROLE}, set for theirs, theirs-too, can"):
-        next(fetch(Stored("theirs", "key"), s3=s3))
+        Download(Stored("theirs", "key"), s3=s3)
 
 
-# --- what is said of a role ----------------------------------------------------------------------
+# --- roles that cannot be assumed ----------------------------------------------------------------
 
 
 REFUSALS = [
     pytest.param("AccessDenied", 403, ConfigError, id="denied"),
     pytest.param("RegionDisabledException", 403, ConfigError, id="region"),
-    pytest.param("ExpiredToken", 403, ConfigError, id="expired"),
     pytest.param("ValidationError", 400, ConfigError, id="nonsense"),
     pytest.param("Throttling", 400, SourceUnavailableError, id="throttling-400"),
     pytest.param("ThrottlingException", 400, SourceUnavailableError, id="throttling"),
@@ -174,28 +169,38 @@ REFUSALS = [
 
 @pytest.mark.parametrize(("code", "status", "error"), REFUSALS)
 def test_whose_fault_a_refusal_is(code: str, status: int, error: type[PipelineError]) -> None:
-    """The error says whether to mend something or to wait; it names the role and its buckets."""
+    """The error says whether to fix something or to wait; it names the role and its buckets."""
     with pytest.raises(PipelineError) as raised:
         buckets_of(refusal(code, status)).client_of("theirs-too")
 
     assert error is type(raised.value)
     for part in (ROLE, "set for theirs, theirs-too, can", "in its own words"):
         assert part in str(raised.value)
-    told = ("ALB_LOGS_BUCKET_ROLES", "trust policy", "sts:AssumeRole")
-    assert [error is ConfigError] * 3 == [part in str(raised.value) for part in told]
+    fix = ("ALB_LOGS_BUCKET_ROLES", "trust policy", "sts:AssumeRole")
+    assert [error is ConfigError] * 3 == [part in str(raised.value) for part in fix]
 
 
-def test_an_sts_that_can_not_be_reached_may_come_back() -> None:
-    """Without a way to STS the object fails as retriable."""
+@pytest.mark.parametrize("code", ["ExpiredToken", "InvalidClientTokenId", "SignatureDoesNotMatch"])
+def test_bad_credentials_of_our_own_are_not_the_roles_fault(code: str) -> None:
+    """Where STS does not know who asks, the error says so: no trust policy would fix that."""
+    with pytest.raises(ConfigError, match="does not accept the AWS credentials") as raised:
+        buckets_of(refusal(code, 403)).client_of("theirs")
+
+    assert ROLE in str(raised.value)
+    assert "trust policy" not in str(raised.value)
+
+
+def test_an_sts_that_cannot_be_reached_may_come_back() -> None:
+    """Without a connection to STS the object fails as retriable."""
     once = Config(retries={"mode": "standard", "total_max_attempts": 1})
     sts = boto3.client("sts", endpoint_url="http://127.0.0.1:1", config=once)
 
-    with pytest.raises(SourceUnavailableError, match="can not be assumed now"):
+    with pytest.raises(SourceUnavailableError, match="cannot be assumed now"):
         Buckets({"theirs": ROLE}, sts=lambda: sts).client_of("theirs")
 
 
-def test_who_is_nobody_can_assume_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without credentials of our own there are none of a role."""
+def test_without_credentials_no_role_is_assumed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials of our own no role can be assumed, and the error says so."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -206,8 +211,8 @@ def test_who_is_nobody_can_assume_nothing(monkeypatch: pytest.MonkeyPatch) -> No
         Buckets({"theirs": ROLE}).client_of("theirs")
 
 
-def test_a_refusal_is_not_for_ever() -> None:
-    """What was refused is asked again for the next object."""
+def test_a_refusal_is_not_remembered() -> None:
+    """After a refusal the next object asks again."""
     buckets = buckets_of(refusal("Throttling", 400), session("ASIAONE"))
     with pytest.raises(SourceUnavailableError):
         buckets.client_of("theirs")

@@ -1,5 +1,7 @@
-"""The clients that settings ask for: where they call, how they authenticate, what they say."""
+"""The clients that the settings ask for: their address, credentials and error messages."""
 
+import json
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -21,22 +23,24 @@ from pipeline.errors import ConfigError
 
 PARAMETER = "/alb-logs/api-key"
 SECRET = "alb-logs-api-key"  # noqa: S105  its name
+KEY, NEW_KEY = "aWQ6a2V5", "aWQ6bmV3LWtleQ=="
 HEADERS = {"accept": "application/json", "content-type": "application/json"}
 
 
 @dataclass
-class Place:
-    """A server that answers everything with one status and remembers what it was sent."""
+class Server:
+    """A server that answers everything with one status and remembers the requests."""
 
     url: str
     status: int = 200
+    body: bytes = b"{}"
     paths: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    """Give a server that stands where Elasticsearch is thought to be."""
+def server() -> Iterator[Server]:
+    """Run a server instead of Elasticsearch."""
 
     class Answer(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -46,25 +50,25 @@ def place() -> Iterator[Place]:
             self.send_response(seen.status)
             self.send_header("X-Elastic-Product", "Elasticsearch")
             self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", "2")
+            self.send_header("Content-Length", str(len(seen.body)))
             self.end_headers()
-            self.wfile.write(b"{}")
+            self.wfile.write(seen.body)
 
         def log_message(self, *_: object) -> None:
             pass
 
-    with HTTPServer(("127.0.0.1", 0), Answer) as server:
-        seen = Place(f"http://127.0.0.1:{server.server_port}")
-        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    with HTTPServer(("127.0.0.1", 0), Answer) as http:
+        seen = Server(f"http://127.0.0.1:{http.server_port}")
+        thread = Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield seen
-        server.shutdown()
+        http.shutdown()
         thread.join()
 
 
 @pytest.fixture
 def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Give an empty AWS, and a process that has fetched no secret yet."""
+    """Emulate an empty AWS, for a process that has fetched no secret yet."""
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     for variable in ("AWS_REGION", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
@@ -76,15 +80,15 @@ def cloud(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
 
 def call(es: Elasticsearch, body: object = None) -> ApiResponse[object]:
-    """Make one request, as the rooms make them."""
+    """Make one request, as the stages do."""
     with es:
         return es.perform_request("POST", "/_bulk", headers=HEADERS, body=body or {})
 
 
-def authorization(config: Config, place: Place) -> str | None:
-    """Give what a client of these settings authenticates with."""
+def authorization(config: Config, server: Server) -> str | None:
+    """Return the header by which a client with these settings authenticates."""
     call(make_elasticsearch(config))
-    return place.headers[-1].get("authorization")
+    return server.headers[-1].get("authorization")
 
 
 def put_parameter(value: str) -> None:
@@ -126,7 +130,7 @@ def test_several_addresses_are_all_used() -> None:
 
 
 def test_a_cloud_id_is_an_address() -> None:
-    """A cloud id leads to its deployment, over TLS."""
+    """A cloud ID leads to its deployment, over TLS."""
     cloud_id = "logs:ZXhhbXBsZS5vcmckYWJjJGRlZg=="  # example.org, abc, def
 
     es = make_elasticsearch(Config(es_cloud_id=cloud_id))
@@ -147,19 +151,19 @@ def test_a_cloud_id_is_an_address() -> None:
         pytest.param(Config(es_url=("http://a:99999",)), "ALB_LOGS_ES_URL", id="port"),
         pytest.param(
             Config(es_url=("https://a",), es_ca_cert="/no/such/file"),
-            "ALB_LOGS_ES_CA_CERT: there is no file /no/such/file",
+            "ALB_LOGS_ES_CA_CERT: the file /no/such/file cannot be read",
             id="ca",
         ),
     ],
 )
-def test_a_client_that_can_not_be_made_names_its_setting(config: Config, variable: str) -> None:
-    """What makes no client is a ConfigError with the variable's name."""
+def test_a_setting_that_makes_no_client_is_named(config: Config, variable: str) -> None:
+    """A setting of which no client can be made is a ConfigError with the variable's name."""
     with pytest.raises(ConfigError, match=variable):
         make_elasticsearch(config)
 
 
-def test_the_authority_is_handed_to_the_client(tmp_path: Path) -> None:
-    """The file of the authority is the one that connections are checked with."""
+def test_the_client_trusts_the_authority(tmp_path: Path) -> None:
+    """Certificates are verified with the file of the authority."""
     authority = tmp_path / "ca.pem"
     authority.write_text("")
 
@@ -170,36 +174,60 @@ def test_the_authority_is_handed_to_the_client(tmp_path: Path) -> None:
     assert node.config.verify_certs
 
 
+def test_a_path_is_before_every_request(server: Server) -> None:
+    """Behind a proxy Elasticsearch may be below a path: requests go there."""
+    call(make_elasticsearch(Config(es_url=(f"{server.url}/logs/es",))))
+
+    assert ["/logs/es/_bulk"] == server.paths
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, b'{"error":"no handler found for uri [/es/_bulk] and method [POST]"}'),
+        (405, b'{"error":"Incorrect HTTP method for uri [/es/_bulk] and method [POST]"}'),
+    ],
+)
+def test_a_path_that_nobody_takes_off_is_named(server: Server, status: int, body: bytes) -> None:
+    """Where Elasticsearch itself gets the path, the address is what is wrong."""
+    server.status, server.body = status, body
+
+    with pytest.raises(ConfigError, match="ALB_LOGS_ES_URL has a path"):
+        call(make_elasticsearch(Config(es_url=(f"{server.url}/es",))))
+    with pytest.raises(ApiError):
+        call(make_elasticsearch(Config(es_url=(server.url,))))
+
+
 # --- how -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_the_client_retries_nothing(place: Place, status: int) -> None:
-    """One request is sent once: what to send again, and when, is `sink`'s to decide."""
-    place.status = status
+def test_the_client_retries_nothing(server: Server, status: int) -> None:
+    """A request is sent once: `sink` decides what is sent again, and when."""
+    server.status = status
 
     with pytest.raises(ApiError):
-        call(make_elasticsearch(Config(es_url=(place.url,))))
+        call(make_elasticsearch(Config(es_url=(server.url,))))
 
-    assert ["/_bulk"] == place.paths
+    assert ["/_bulk"] == server.paths
 
 
 @pytest.mark.parametrize(("compress", "encoding"), [(True, "gzip"), (False, None)])
 def test_bodies_are_compressed_on_demand(
-    place: Place,
+    server: Server,
     compress: bool,  # noqa: FBT001  the setting's value
     encoding: str | None,
 ) -> None:
     """Request bodies are gzipped if the setting says so, and only then."""
-    es = make_elasticsearch(Config(es_url=(place.url,), es_compress=compress))
+    es = make_elasticsearch(Config(es_url=(server.url,), es_compress=compress))
 
     call(es, {"text": "a" * 10_000})
 
-    assert encoding == place.headers[0].get("content-encoding")
+    assert encoding == server.headers[0].get("content-encoding")
 
 
 def test_every_bulk_request_has_its_connection() -> None:
-    """There is a connection for each bulk request under way and one for all else."""
+    """There is a connection for each concurrent bulk request and one for all else."""
     es = make_elasticsearch(Config(es_url=("http://a",), es_connections=7))
 
     (node,) = es.transport.node_pool.all()
@@ -209,84 +237,104 @@ def test_every_bulk_request_has_its_connection() -> None:
 # --- as whom -------------------------------------------------------------------------------------
 
 
-def test_nothing_is_sent_where_nothing_is_set(place: Place) -> None:
+def test_nothing_is_sent_where_nothing_is_set(server: Server) -> None:
     """Without a key or a user requests carry no authorization."""
-    assert authorization(Config(es_url=(place.url,)), place) is None
+    assert authorization(Config(es_url=(server.url,)), server) is None
 
 
-def test_an_api_key_is_sent(place: Place) -> None:
-    """The API key goes as it is written."""
-    config = Config(es_url=(place.url,), es_api_key="a2V5")
+def test_an_api_key_is_sent(server: Server) -> None:
+    """The API key is sent as it is written."""
+    config = Config(es_url=(server.url,), es_api_key=KEY)
 
-    assert "ApiKey a2V5" == authorization(config, place)
+    assert f"ApiKey {KEY}" == authorization(config, server)
 
 
-def test_user_and_password_are_sent(place: Place) -> None:
-    """A user's password goes by basic authentication."""
-    config = Config(es_url=(place.url,), es_username="user", es_password="pa:ss")  # noqa: S106
+def test_user_and_password_are_sent(server: Server) -> None:
+    """User and password are sent by basic authentication."""
+    config = Config(es_url=(server.url,), es_username="user", es_password="pa:ss")  # noqa: S106
 
-    assert "Basic dXNlcjpwYTpzcw==" == authorization(config, place)
+    assert "Basic dXNlcjpwYTpzcw==" == authorization(config, server)
+
+
+def test_a_password_may_have_any_letter(server: Server) -> None:
+    """Letters beyond ASCII are sent as UTF-8, as Elasticsearch reads them."""
+    config = Config(es_url=(server.url,), es_username="ü", es_password="€😀")  # noqa: S106
+
+    assert f"Basic {b64encode('ü:€😀'.encode()).decode()}" == authorization(config, server)
 
 
 @pytest.mark.usefixtures("cloud")
-def test_the_key_is_fetched_from_ssm(place: Place) -> None:
-    """The key is read from an encrypted SSM parameter; a line end after it is left out."""
-    put_parameter("a2V5\n")
-    config = Config(es_url=(place.url,), es_api_key_parameter=PARAMETER)
+def test_the_key_is_fetched_from_ssm(server: Server) -> None:
+    """The key is read from an encrypted SSM parameter; a line end after it is removed."""
+    put_parameter(f"{KEY}\n")
+    config = Config(es_url=(server.url,), es_api_key_parameter=PARAMETER)
 
-    assert "ApiKey a2V5" == authorization(config, place)
+    assert f"ApiKey {KEY}" == authorization(config, server)
 
 
 @pytest.mark.usefixtures("cloud")
 @pytest.mark.parametrize(
     "stored",
     [
-        pytest.param({"SecretString": " a2V5 "}, id="text"),
-        pytest.param({"SecretBinary": b"a2V5\n"}, id="binary"),
+        pytest.param({"SecretString": f" {KEY} "}, id="text"),
+        pytest.param({"SecretBinary": f"{KEY}\n".encode()}, id="binary"),
     ],
 )
-def test_the_key_is_fetched_from_secrets_manager(place: Place, stored: dict[str, str]) -> None:
+def test_the_key_is_fetched_from_secrets_manager(server: Server, stored: dict[str, str]) -> None:
     """The key is read from a Secrets Manager secret, stored as text or as binary."""
     boto3.client("secretsmanager").create_secret(Name=SECRET, **stored)
-    config = Config(es_url=(place.url,), es_api_key_secret=SECRET)
+    config = Config(es_url=(server.url,), es_api_key_secret=SECRET)
 
-    assert "ApiKey a2V5" == authorization(config, place)
+    assert f"ApiKey {KEY}" == authorization(config, server)
 
 
 @pytest.mark.usefixtures("cloud")
-def test_a_fetched_parameter_is_kept(place: Place) -> None:
+@pytest.mark.parametrize("layout", [None, 2], ids=["one-line", "pretty"])
+def test_the_key_may_be_a_field_of_json(server: Server, layout: int | None) -> None:
+    """With #FIELD after its name a parameter or secret is JSON, and the field is the key."""
+    answer = json.dumps({"id": "id", "name": "n", "api_key": "key", "encoded": KEY}, indent=layout)
+    put_parameter(answer)
+    boto3.client("secretsmanager").create_secret(Name=SECRET, SecretString=answer)
+    ssm = Config(es_url=(server.url,), es_api_key_parameter=f"{PARAMETER}#encoded")
+    secret = Config(es_url=(server.url,), es_api_key_secret=f"{SECRET}#encoded")
+
+    assert [f"ApiKey {KEY}"] * 2 == [authorization(each, server) for each in (ssm, secret)]
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_fetched_parameter_is_kept(server: Server) -> None:
     """A second client within five minutes does not ask SSM again."""
-    put_parameter("a2V5")
-    config = Config(es_url=(place.url,), es_api_key_parameter=PARAMETER)
-    first = authorization(config, place)
+    put_parameter(KEY)
+    config = Config(es_url=(server.url,), es_api_key_parameter=PARAMETER)
+    first = authorization(config, server)
     boto3.client("ssm").delete_parameter(Name=PARAMETER)
 
-    assert first == authorization(config, place)
+    assert first == authorization(config, server)
     assert 300 == clients.SECRET_SECONDS
 
 
 @pytest.mark.usefixtures("cloud")
-def test_a_fetched_secret_is_kept(place: Place) -> None:
+def test_a_fetched_secret_is_kept(server: Server) -> None:
     """A second client within five minutes does not ask Secrets Manager again."""
-    boto3.client("secretsmanager").create_secret(Name=SECRET, SecretString="a2V5")
-    config = Config(es_url=(place.url,), es_api_key_secret=SECRET)
-    first = authorization(config, place)
+    boto3.client("secretsmanager").create_secret(Name=SECRET, SecretString=KEY)
+    config = Config(es_url=(server.url,), es_api_key_secret=SECRET)
+    first = authorization(config, server)
     boto3.client("secretsmanager").delete_secret(SecretId=SECRET, ForceDeleteWithoutRecovery=True)
 
-    assert first == authorization(config, place)
+    assert first == authorization(config, server)
 
 
 @pytest.mark.usefixtures("cloud")
-def test_a_rotated_key_is_fetched_in_the_end(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was fetched is not kept beyond its time."""
+def test_a_rotated_key_is_fetched(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fetched key is not kept beyond its time."""
     monkeypatch.setattr(clients, "SECRET_SECONDS", 0)
-    config = Config(es_url=(place.url,), es_api_key_parameter=PARAMETER)
-    put_parameter("old")
-    authorization(config, place)
+    config = Config(es_url=(server.url,), es_api_key_parameter=PARAMETER)
+    put_parameter(KEY)
+    authorization(config, server)
 
-    put_parameter("new")
+    put_parameter(NEW_KEY)
 
-    assert "ApiKey new" == authorization(config, place)
+    assert f"ApiKey {NEW_KEY}" == authorization(config, server)
 
 
 @pytest.mark.usefixtures("cloud")
@@ -295,18 +343,18 @@ def test_a_rotated_key_is_fetched_in_the_end(place: Place, monkeypatch: pytest.M
     [
         pytest.param(
             Config(es_url=("http://a",), es_api_key_parameter=PARAMETER),
-            ("ALB_LOGS_ES_API_KEY_PARAMETER: /alb-logs/api-key", "ssm:GetParameter"),
+            ("ALB_LOGS_ES_API_KEY_PARAMETER: what it names", "ssm:GetParameter"),
             id="parameter",
         ),
         pytest.param(
             Config(es_url=("http://a",), es_api_key_secret=SECRET),
-            ("ALB_LOGS_ES_API_KEY_SECRET: alb-logs-api-key", "secretsmanager:GetSecretValue"),
+            ("ALB_LOGS_ES_API_KEY_SECRET: what it names", "secretsmanager:GetSecretValue"),
             id="secret",
         ),
     ],
 )
 def test_an_unreadable_secret_names_its_setting(config: Config, said: tuple[str, str]) -> None:
-    """A secret that can not be fetched is a ConfigError: its variable, its name, the permission."""
+    """A secret that cannot be fetched is a ConfigError: its variable, the permission."""
     with pytest.raises(ConfigError) as raised:
         make_elasticsearch(config)
 
@@ -314,8 +362,8 @@ def test_an_unreadable_secret_names_its_setting(config: Config, said: tuple[str,
 
 
 @pytest.mark.usefixtures("cloud")
-def test_a_secret_that_is_no_text_names_its_setting() -> None:
-    """Bytes that can not be a key are a ConfigError, and are not shown."""
+def test_a_secret_that_is_not_text_names_its_setting() -> None:
+    """Bytes that cannot be a key are a ConfigError, and are not shown."""
     boto3.client("secretsmanager").create_secret(Name=SECRET, SecretBinary=b"geheim\xff")
 
     with pytest.raises(ConfigError, match="ALB_LOGS_ES_API_KEY_SECRET") as raised:
@@ -325,20 +373,52 @@ def test_a_secret_that_is_no_text_names_its_setting() -> None:
 
 
 @pytest.mark.usefixtures("cloud")
-def test_a_secret_without_a_region_names_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where AWS itself is not set up, the setting that needs it is named."""
+def test_a_secret_without_a_region_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no AWS region is set, the setting that needs AWS is named, and the one that is not."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
-    with pytest.raises(ConfigError, match=r"ALB_LOGS_ES_API_KEY_PARAMETER.*region"):
+    with pytest.raises(ConfigError, match=r"ALB_LOGS_ES_API_KEY_PARAMETER.*Set AWS_DEFAULT_REGION"):
         make_elasticsearch(Config(es_url=("http://a",), es_api_key_parameter=PARAMETER))
+
+
+@pytest.mark.usefixtures("cloud")
+@pytest.mark.parametrize(
+    "config",
+    [
+        Config(es_url=("http://a",), es_api_key_parameter=PARAMETER),
+        Config(es_url=("http://a",), es_api_key_secret=SECRET),
+    ],
+)
+def test_a_secret_without_credentials_names_the_fix(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: Config
+) -> None:
+    """Where there are no AWS credentials, the message says how to set some."""
+    for variable in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.setenv(variable, "")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    with pytest.raises(ConfigError, match=r"ALB_LOGS_ES_API_KEY_.*Set AWS_PROFILE, or AWS_ACC"):
+        make_elasticsearch(config)
+
+
+@pytest.mark.usefixtures("cloud")
+def test_a_missing_region_names_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that needs a region says which setting it is."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+
+    with pytest.raises(ConfigError, match=r"no region is set: set AWS_DEFAULT_REGION"):
+        make_sqs()
 
 
 # --- S3 ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("cloud")
-def test_s3_is_as_boto3_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s3_has_the_settings_of_boto3(monkeypatch: pytest.MonkeyPatch) -> None:
     """Address and region of S3 come from boto3's own variables."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -353,10 +433,10 @@ def test_s3_is_as_boto3_says(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("variable", "text"), [("AWS_PROFILE", "nobody"), ("AWS_ENDPOINT_URL", "nonsense")]
 )
-def test_wrong_aws_settings_are_told(
+def test_wrong_aws_settings_are_named(
     monkeypatch: pytest.MonkeyPatch, make: Callable[[], object], variable: str, text: str
 ) -> None:
-    """AWS settings of which no client can be made are a ConfigError that shows what is wrong."""
+    """AWS settings of which no client can be made are a ConfigError that says what is wrong."""
     monkeypatch.setenv(variable, text)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 

@@ -5,7 +5,7 @@ import math
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any, cast
@@ -18,6 +18,7 @@ from botocore.config import Config
 from botocore.stub import Stubber
 from moto import mock_aws
 
+from pipeline.deadline import Deadline
 from pipeline.errors import (
     ConfigError,
     ObjectChangedError,
@@ -25,7 +26,8 @@ from pipeline.errors import (
     PipelineError,
     SourceUnavailableError,
 )
-from pipeline.source.fetching import Stored, fetch
+from pipeline.source.fetching import Download, Stored
+from tests.support.deadlines import at_once
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -45,11 +47,11 @@ class Fetched:
     error: PipelineError | None = None
 
 
-def collect(pieces: Iterator[bytes]) -> Fetched:
-    """Join the pieces, and catch the error."""
+def collect(begin: Callable[[], Iterable[bytes]]) -> Fetched:
+    """Begin to download, join the pieces, and catch the error."""
     result = Fetched()
     try:
-        for piece in pieces:
+        for piece in begin():
             result.data += piece
     except PipelineError as error:
         result.error = error
@@ -86,7 +88,7 @@ class CutBody:
 
 
 class CuttingS3:
-    """A real client, of whose answers the first few break as told."""
+    """A real client, whose first few answers break as planned."""
 
     def __init__(self, s3: "S3Client", *cuts: Cut) -> None:
         self._s3, self._cuts = s3, iter(cuts)
@@ -107,15 +109,11 @@ class CuttingS3:
         """Ask the real client."""
         return cast("dict[str, Any]", self._s3.get_object(**cast("Any", request)))
 
-    def fetch(self, *, left: float = math.inf) -> Fetched:
-        """Fetch the object through this client, in so many seconds, pauses alone counted."""
+    def fetch(self, *, within: float = math.inf) -> Fetched:
+        """Fetch the object through this client, without waiting between attempts."""
+        deadline = Deadline(pause=self.pauses.append).within(within)
         return collect(
-            fetch(
-                Stored(BUCKET, KEY),
-                s3=cast("S3Client", self),
-                left=lambda: left - sum(self.pauses),
-                sleep=self.pauses.append,
-            )
+            lambda: Download(Stored(BUCKET, KEY), s3=cast("S3Client", self), deadline=deadline)
         )
 
 
@@ -130,7 +128,7 @@ def aws() -> Iterator["S3Client"]:
 
 @pytest.fixture
 def s3(aws: "S3Client") -> "S3Client":
-    """Give a client of a bucket that holds the object."""
+    """Return a client of a bucket that holds the object."""
     aws.put_object(Bucket=BUCKET, Key=KEY, Body=DATA)
     return aws
 
@@ -177,7 +175,7 @@ def test_a_cut_at_any_byte_is_resumed(s3: "S3Client", place: int) -> None:
 
 
 def test_every_byte_gained_renews_the_patience(s3: "S3Client") -> None:
-    """Any number of cuts is borne, as long as each body brings something."""
+    """Any number of cuts is accepted, as long as each body brings something."""
     cutting = CuttingS3(s3, *[Cut(25)] * 20)
 
     assert Fetched(DATA) == cutting.fetch()
@@ -219,16 +217,17 @@ def test_the_pauses_between_attempts_grow(s3: "S3Client") -> None:
 def test_with_the_time_up_nothing_is_resumed(s3: "S3Client") -> None:
     """A body is resumed as long as there is time for it, and then no more."""
     cutting = CuttingS3(s3, *[Cut(60)] * 3, Cut(0))
-    result = cutting.fetch(left=0.0)
+    result = cutting.fetch(within=0.0)
 
     assert DATA[:60] == result.data
     assert isinstance(result.error, SourceUnavailableError)
     assert 1 == len(cutting.requests)
     assert [] == cutting.pauses
 
-    many = CuttingS3(s3, *[Cut(1)] * 100_000)
-    assert isinstance(many.fetch(left=3.0).error, SourceUnavailableError)
-    assert sum(many.pauses) < 3.0
+    hasty = CuttingS3(s3, *[Cut(60), Cut(0), Cut(0), Cut(0)])
+    assert isinstance(hasty.fetch(within=0.3).error, SourceUnavailableError)
+    assert all(pause < 0.3 for pause in hasty.pauses)  # a longer one is not begun
+    assert len(hasty.pauses) < 4
 
 
 def test_a_connection_that_breaks_after_the_last_byte_does_not_matter(s3: "S3Client") -> None:
@@ -247,7 +246,7 @@ def test_a_reader_that_stops_early_closes_the_connection(s3: "S3Client") -> None
     """Leaving the pieces half read leaves no connection open."""
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=LARGE)
     cutting = CuttingS3(s3)
-    pieces = fetch(Stored(BUCKET, KEY), s3=cast("S3Client", cutting))
+    pieces = iter(Download(Stored(BUCKET, KEY), s3=cast("S3Client", cutting)))
     assert 0 < len(next(pieces)) < len(LARGE)
     del pieces
 
@@ -258,7 +257,7 @@ def test_a_reader_that_stops_early_closes_the_connection(s3: "S3Client") -> None
 
 
 class Replacing(CuttingS3):
-    """A store in which the object is replaced after the first answer."""
+    """An S3 in which the object is replaced after the first answer."""
 
     def answer(self, request: dict[str, str]) -> dict[str, Any]:
         """Replace the object before its rest is asked for."""
@@ -314,7 +313,7 @@ def test_an_answer_that_is_not_the_rest_is_not_patched_in(
 
     assert DATA[:60] == result.data
     assert isinstance(result.error, SourceUnavailableError)
-    assert f"{URI}: S3 sent something else than its rest" == str(result.error)
+    assert f"{URI}: S3 sent something other than the rest of it" == str(result.error)
     assert all(body.closed for body in cutting.bodies)
 
 
@@ -329,7 +328,64 @@ def test_a_store_that_ignores_versions_mixes_nothing(s3: "S3Client") -> None:
 
     assert DATA[:60] == result.data
     assert isinstance(result.error, SourceUnavailableError)
-    assert f"{URI}: S3 sent something else than its rest" == str(result.error)
+    assert f"{URI}: S3 sent something other than the rest of it" == str(result.error)
+
+
+# Versions
+
+
+@pytest.fixture
+def versions(aws: "S3Client") -> Iterator[tuple[str, str]]:
+    """Yield the ids of two versions of the object, whose bodies are DATA and its reverse."""
+    aws.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    first = aws.put_object(Bucket=BUCKET, Key=KEY, Body=DATA)
+    second = aws.put_object(Bucket=BUCKET, Key=KEY, Body=DATA[::-1])
+    yield first["VersionId"], second["VersionId"]
+    aws.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+
+def test_the_version_that_is_named_is_fetched(aws: "S3Client", versions: tuple[str, str]) -> None:
+    """An object overwritten since is read as it was, and goes on so where its body is cut."""
+    cutting = CuttingS3(aws, Cut(60))
+    download = Download(
+        Stored(BUCKET, KEY, version_id=versions[0]),
+        s3=cast("S3Client", cutting),
+        deadline=at_once(),
+    )
+
+    assert DATA == b"".join(download)
+    assert versions[0] == download.version_id
+    assert [versions[0]] * 2 == [request["VersionId"] for request in cutting.requests]
+
+
+def test_the_present_version_says_its_name(aws: "S3Client", versions: tuple[str, str]) -> None:
+    """Where none is named the present one is fetched: its id is known then, but not asked for."""
+    cutting = CuttingS3(aws, Cut(60))
+    download = Download(Stored(BUCKET, KEY), s3=cast("S3Client", cutting), deadline=at_once())
+
+    assert DATA[::-1] == b"".join(download)
+    assert versions[1] == download.version_id
+    assert not any("VersionId" in request for request in cutting.requests)
+
+
+def test_the_version_without_an_id_is_fetched_by_name(s3: "S3Client") -> None:
+    """`null` is the id of what was put while versioning was off; it stays when versions come."""
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    s3.put_object(Bucket=BUCKET, Key=KEY, Body=b"newer")
+    download = Download(Stored(BUCKET, KEY, version_id="null"), s3=s3)
+    data = b"".join(download)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"})
+
+    assert DATA == data
+    assert "null" == download.version_id
+
+
+def test_a_version_that_is_gone_has_changed(s3: "S3Client", versions: tuple[str, str]) -> None:
+    """What is there now may be read instead; whether anything is, the next request says."""
+    s3.delete_object(Bucket=BUCKET, Key=KEY, VersionId=versions[0])
+    result = collect(lambda: Download(Stored(BUCKET, KEY, version_id=versions[0]), s3=s3))
+
+    assert isinstance(result.error, ObjectChangedError)
 
 
 # A real connection
@@ -344,7 +400,7 @@ class BreakingServer(HTTPServer):
         self.ranges: list[str] = []
 
     def client(self) -> "S3Client":
-        """Give a client that has this server for S3."""
+        """Return a client that has this server for S3."""
         return boto3.client(
             "s3",
             endpoint_url=f"http://127.0.0.1:{self.server_port}",
@@ -377,7 +433,7 @@ class BreakingHandler(BaseHTTPRequestHandler):
         self.wfile.write(data[start : start + self.server.hang_up])
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -401,9 +457,9 @@ def test_a_real_connection_that_hangs_up_is_resumed(served: BreakingServer) -> N
     """
     What arrived before the server hung up is kept, and each byte counts once.
 
-    This store names the whole object's checksum with a part too, where it can not fit.
+    This store names the whole object's checksum with a part too, where it cannot fit.
     """
-    result = collect(fetch(Stored(BUCKET, KEY), s3=served.client(), sleep=lambda _: None))
+    result = collect(lambda: Download(Stored(BUCKET, KEY), s3=served.client(), deadline=at_once()))
 
     assert Fetched(LARGE) == result
     assert ["", "bytes=300000-", "bytes=600000-"] == served.ranges
@@ -414,7 +470,7 @@ def test_a_real_connection_that_hangs_up_is_resumed(served: BreakingServer) -> N
 )
 def test_an_object_that_fails_its_checksum_is_not_trusted(served: BreakingServer) -> None:
     """S3 names its own checksum of the bytes; if it differs, they were damaged on their way."""
-    result = collect(fetch(Stored(BUCKET, KEY), s3=served.client()))
+    result = collect(lambda: Download(Stored(BUCKET, KEY), s3=served.client()))
 
     assert isinstance(result.error, SourceUnavailableError)
     assert str(result.error).startswith(f"{URI}: damaged on its way: ")
@@ -425,16 +481,64 @@ def test_an_object_that_fails_its_checksum_is_not_trusted(served: BreakingServer
 
 def test_a_missing_object_is_missing(s3: "S3Client") -> None:
     """No such key is neither the operator's fault nor worth a retry."""
-    result = collect(fetch(Stored(BUCKET, "missing"), s3=s3))
+    result = collect(lambda: Download(Stored(BUCKET, "missing"), s3=s3))
 
     assert isinstance(result.error, ObjectMissingError)
     assert str(result.error).startswith(f"s3://{BUCKET}/missing: there is no such object: ")
     assert isinstance(result.error.__cause__, boto.ClientError)
 
 
-def test_a_missing_bucket_is_a_setting_to_mend(s3: "S3Client") -> None:
+class NotFoundHandler(BaseHTTPRequestHandler):
+    """Answer everything with a 404 that S3 never sends."""
+
+    page = b""
+
+    def do_GET(self) -> None:
+        """Send the page."""
+        self.send_response(404)
+        self.send_header("Content-Length", str(len(self.page)))
+        self.end_headers()
+        self.wfile.write(self.page)
+
+    def log_message(self, *_: object) -> None:
+        """Log nothing."""
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"<html><body><h1>404 Not Found</h1></body></html>", id="HTML"),
+        pytest.param(b'{"error": "not found"}', id="JSON"),
+        pytest.param(b"<Error><Message>NoSuchKey</Message></Error>", id="XML without a code"),
+        pytest.param(b"<Error><Code>NoSuchAccessPoint</Code></Error>", id="an access point"),
+    ],
+)
+def test_a_404_of_something_else_is_no_missing_object(page: bytes) -> None:
+    """Only S3's own word for it is: a wrong endpoint must not have objects acknowledged unread."""
+    handler = type("Handler", (NotFoundHandler,), {"page": page})
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        client = boto3.client(
+            "s3",
+            endpoint_url=f"http://127.0.0.1:{server.server_port}",
+            region_name="us-east-1",
+            aws_access_key_id="none",
+            aws_secret_access_key="none",  # noqa: S106 - a stand-in
+            config=Config(s3={"addressing_style": "path"}, retries={"max_attempts": 0}),
+        )
+        result = collect(lambda: Download(Stored(BUCKET, KEY), s3=client))
+        server.shutdown()
+        thread.join()
+
+    assert isinstance(result.error, ConfigError)
+    assert "AWS_ENDPOINT_URL" in str(result.error)
+
+
+def test_a_missing_bucket_is_a_setting_to_fix(s3: "S3Client") -> None:
     """The bucket's name comes from the operator."""
-    result = collect(fetch(Stored("alb-no-bucket", KEY), s3=s3))
+    result = collect(lambda: Download(Stored("alb-no-bucket", KEY), s3=s3))
 
     assert isinstance(result.error, ConfigError)
     assert str(result.error).startswith(f"s3://alb-no-bucket/{KEY}: there is no such bucket: ")
@@ -443,25 +547,29 @@ def test_a_missing_bucket_is_a_setting_to_mend(s3: "S3Client") -> None:
 @pytest.mark.parametrize(
     ("code", "status", "error", "words"),
     [
-        ("AccessDenied", 403, ConfigError, ("s3:GetObject", "s3:ListBucket", "kms:Decrypt")),
+        ("AccessDenied", 403, ConfigError, ("s3:GetObject ", "s3:ListBucket", "kms:Decrypt")),
+        ("AccessDenied", 403, ConfigError, ("s3:GetObjectVersion",)),
         ("403", 403, ConfigError, ("s3:GetObject", "s3:ListBucket", "kms:Decrypt")),
         ("InvalidAccessKeyId", 403, ConfigError, ("credentials",)),
         ("ExpiredToken", 400, ConfigError, ("credentials",)),
         ("InvalidToken", 400, ConfigError, ("credentials",)),
         ("NoSuchKey", 404, ObjectMissingError, ("no such object",)),
-        ("NoSuchVersion", 404, ObjectMissingError, ("no such object",)),
-        ("404", 404, ObjectMissingError, ("no such object",)),
+        ("NoSuchVersion", 404, ObjectChangedError, ("version", "gone")),
+        ("404", 404, ConfigError, ("AWS_ENDPOINT_URL",)),
+        ("NoSuchAccessPoint", 404, ConfigError, ("access point",)),
+        ("NoSuchUpload", 404, ConfigError, ("AWS_ENDPOINT_URL",)),
+        ("", 404, ConfigError, ("AWS_ENDPOINT_URL",)),
         ("NoSuchBucket", 404, ConfigError, ("no such bucket",)),
         ("InvalidObjectState", 403, SourceUnavailableError, ("archived", "restore")),
         ("InvalidRange", 416, ObjectChangedError, ("changed",)),
-        ("SlowDown", 503, SourceUnavailableError, ("can not serve it now",)),
-        ("ServiceUnavailable", 503, SourceUnavailableError, ("can not serve it now",)),
-        ("InternalError", 500, SourceUnavailableError, ("can not serve it now",)),
-        ("RequestTimeout", 400, SourceUnavailableError, ("can not serve it now",)),
-        ("ThrottlingException", 400, SourceUnavailableError, ("can not serve it now",)),
-        ("Timeout", 408, SourceUnavailableError, ("can not serve it now",)),
-        ("TooManyRequests", 429, SourceUnavailableError, ("can not serve it now",)),
-        ("BadGateway", 502, SourceUnavailableError, ("can not serve it now",)),
+        ("SlowDown", 503, SourceUnavailableError, ("cannot serve it now",)),
+        ("ServiceUnavailable", 503, SourceUnavailableError, ("cannot serve it now",)),
+        ("InternalError", 500, SourceUnavailableError, ("cannot serve it now",)),
+        ("RequestTimeout", 400, SourceUnavailableError, ("cannot serve it now",)),
+        ("ThrottlingException", 400, SourceUnavailableError, ("cannot serve it now",)),
+        ("Timeout", 408, SourceUnavailableError, ("cannot serve it now",)),
+        ("TooManyRequests", 429, SourceUnavailableError, ("cannot serve it now",)),
+        ("BadGateway", 502, SourceUnavailableError, ("cannot serve it now",)),
         ("InvalidRequest", 400, ConfigError, ("refuses the request",)),
         ("PermanentRedirect", 301, ConfigError, ("refuses the request",)),
     ],
@@ -469,7 +577,7 @@ def test_a_missing_bucket_is_a_setting_to_mend(s3: "S3Client") -> None:
 def test_a_refusal_says_whose_fault_it_is(
     code: str, status: int, error: type[PipelineError], words: tuple[str, ...]
 ) -> None:
-    """Each answer of S3 becomes the error that tells whether a retry helps, and what does."""
+    """Each answer of S3 becomes the error that says whether a retry helps, and what does."""
     client = boto3.client(
         "s3",
         region_name="us-east-1",
@@ -478,7 +586,7 @@ def test_a_refusal_says_whose_fault_it_is(
     )
     with Stubber(client) as stubber:
         stubber.add_client_error("get_object", code, "S3's own words", http_status_code=status)
-        result = collect(fetch(Stored(BUCKET, KEY), s3=client))
+        result = collect(lambda: Download(Stored(BUCKET, KEY), s3=client))
 
     assert error is type(result.error)
     assert str(result.error).startswith(f"{URI}: ")
@@ -506,20 +614,20 @@ def test_a_refused_resume_is_told_apart(
     assert error is type(result.error)
 
 
-def test_a_store_that_can_not_be_reached_is_unavailable() -> None:
+def test_a_store_that_cannot_be_reached_is_unavailable() -> None:
     """A connection that is refused may be taken later."""
     with BreakingServer(b"", hang_up=0) as server:
         client = server.client()
-    result = collect(fetch(Stored(BUCKET, KEY), s3=client))
+    result = collect(lambda: Download(Stored(BUCKET, KEY), s3=client))
 
     assert isinstance(result.error, SourceUnavailableError)
-    assert str(result.error).startswith(f"{URI}: S3 can not be reached: ")
+    assert str(result.error).startswith(f"{URI}: S3 cannot be reached: ")
     assert isinstance(result.error.__cause__, boto.EndpointConnectionError)
 
 
-def test_a_request_that_can_not_be_made_is_a_setting_to_mend(s3: "S3Client") -> None:
-    """What botocore itself refuses, no retry mends."""
-    result = collect(fetch(Stored("no bucket's name", KEY), s3=s3))
+def test_a_request_that_cannot_be_made_is_a_setting_to_fix(s3: "S3Client") -> None:
+    """No retry fixes what botocore itself refuses."""
+    result = collect(lambda: Download(Stored("no bucket's name", KEY), s3=s3))
 
     assert isinstance(result.error, ConfigError)
     assert isinstance(result.error.__cause__, boto.ParamValidationError)

@@ -1,6 +1,7 @@
-"""Every case under tests/data/alb: raw lines in, the documents that the field rules ask for out."""
+"""Every case under tests/data/alb: raw lines in, the documents that the field rules require out."""
 
 import io
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,26 +11,27 @@ import pytest
 from pipeline.alb.document import Context
 from pipeline.alb.fields import Kind
 from pipeline.alb.keys import ObjectName, classify_key
-from pipeline.ingest import with_name
 from pipeline.sink.encoding import Batch, encode_chunk
 from pipeline.source.reading import read_stream
+from tests.support.golden import CASES
 
-CASES = sorted((Path(__file__).parent.parent / "data" / "alb").glob("*.log"))
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
 
 
 def encode(path: Path, expected: dict[str, Any]) -> list[Batch]:
-    """Encode a case's lines as its key and kind say."""
+    """Encode a case's lines as its key and kind require."""
+    key = expected["key"]
     kind = None if expected["kind"] == "auto" else Kind(expected["kind"])
-    context = Context(latest="2026-11-23T00:00:00Z", kind=kind, key=expected["key"])
-    if expected["key"]:
-        name = classify_key(expected["key"])
-        context = with_name(context, name if isinstance(name, ObjectName) else None)
+    name = classify_key(key) if key else None
+    context = Context.of(
+        NOW, name=name if isinstance(name, ObjectName) else None, kind=kind, key=key
+    )
     chunks = read_stream(io.BytesIO(path.read_bytes()), name=path.name)
     return [encode_chunk(chunk, context) for chunk in chunks]
 
 
 def line_number(path: Path, offset: int) -> int:
-    """Give the number of the line that begins at an offset."""
+    """Return the number of the line that begins at an offset."""
     return path.read_bytes()[:offset].count(b"\n") + 1
 
 
@@ -42,10 +44,10 @@ def test_golden_case(path: Path) -> None:
 
     documents = []
     for batch in batches:
-        for item, offset in zip(batch.items, batch.offsets, strict=True):
-            action, document = map(orjson.loads, item.splitlines())
-            placed = {**action["create"], "line": line_number(path, offset)}
-            documents.append({**placed, "document": document})
+        for each in batch.actions:
+            action, document = map(orjson.loads, each.text.encode().splitlines())
+            line = line_number(path, each.offset)
+            documents.append({**action["create"], "line": line, "document": document})
     assert documents == [
         {name: each[name] for name in ("_index", "_id", "line", "document")}
         for each in expected["documents"]
@@ -59,6 +61,6 @@ def test_golden_case(path: Path) -> None:
 
 
 def test_there_are_cases() -> None:
-    """The folder of cases was found, and each has its expectation."""
+    """The folder of cases was found, and each case has its expectation."""
     assert len(CASES) >= 150
     assert all(path.with_suffix(".expected.json").exists() for path in CASES)

@@ -1,18 +1,16 @@
 """The Lambda handler before it has reached Elasticsearch, and the numbers it shows."""
 
-import json
-from datetime import UTC, datetime
 from types import ModuleType
 
 import pytest
+from aws_lambda_powertools.metrics import MetricUnit
 
 from devstack.process import free_port
-from pipeline.errors import AccountingError, ConfigError, SinkUnavailableError
+from pipeline.errors import ConfigError, SinkUnavailableError
 from pipeline.metrics import METRICS
-from pipeline.outcome import Outcome, Tally
-from pipeline.source.objects import ObjectRef
-from tests.factories import KEY, s3_event, sqs_event
-from tests.invocations import Function
+from pipeline.outcome import Tally
+from tests.support.factories import KEY, s3_event, sqs_event
+from tests.support.invocations import Function
 
 EVENTS = [
     pytest.param(s3_event("bucket", KEY), id="direct"),
@@ -27,7 +25,7 @@ def function(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Function:
-    """Give the handler in an environment without one setting."""
+    """Return the handler in an environment without one setting."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.delenv("ALB_LOGS_ES_URL", raising=False)
     return Function(handler_module, capsys)
@@ -47,7 +45,7 @@ def test_a_missing_setting_fails_the_invocation(function: Function, event: objec
 def test_a_wrong_setting_fails_the_invocation(
     function: Function, monkeypatch: pytest.MonkeyPatch, event: object
 ) -> None:
-    """A wrong setting fails every invocation with its name until it is mended."""
+    """A wrong setting fails every invocation with its name until it is fixed."""
     monkeypatch.setenv("ALB_LOGS_ES_URL", "http://127.0.0.1:1")
     monkeypatch.setenv("ALB_LOGS_ES_CONNECTIONS", "many")
 
@@ -73,46 +71,11 @@ def test_no_elasticsearch_fails_the_invocation(
     assert {"StartErrors": [1.0]} == invocation.metrics
 
 
-@pytest.mark.parametrize(
-    ("ref", "outcome", "names"),
-    [
-        pytest.param(
-            ObjectRef("bucket", KEY),
-            Outcome(Tally(lines=2, indexed=1), AccountingError("2 lines, 1 accounted for")),
-            {"ObjectsFailed", "AccountingErrors"},
-            id="defect",
-        ),
-        pytest.param(
-            ObjectRef("bucket", "web.log", created=datetime(2026, 11, 20, tzinfo=UTC)),
-            Outcome(Tally(lines=1, indexed=1)),
-            {"IngestLag"},
-            id="object-of-another-name",
-        ),
-    ],
-)
-def test_rare_outcomes_are_measured(
-    function: Function,
-    capsys: pytest.CaptureFixture[str],
-    ref: ObjectRef,
-    outcome: Outcome,
-    names: set[str],
-) -> None:
-    """Lines that do not add up have a metric of their own; a key without a time gives no lag."""
-    function.module._measure(ref, outcome, goes_on=False)
-    function.module.metrics.flush_metrics()
-
-    (emf,) = map(json.loads, capsys.readouterr().out.splitlines())
-    counts = {name.capitalize() for name in Tally().as_dict()}
-    assert {"Objects", *counts, *names} == set(METRICS) & set(emf)
-    assert [outcome.tally.lines] == emf["Lines"]
-
-
 def test_every_number_of_a_tally_is_a_metric() -> None:
     """Each term of the account is shown under its own name."""
     assert {name.capitalize() for name in Tally().as_dict()} <= set(METRICS)
 
 
-def test_units_are_those_of_cloudwatch(function: Function) -> None:
+def test_units_are_those_of_cloudwatch() -> None:
     """The table's units are names that CloudWatch knows."""
-    known = set(function.module.metrics.provider._metric_units)
-    assert {metric.unit for metric in METRICS.values()} <= known
+    assert {metric.unit for metric in METRICS.values()} <= {unit.value for unit in MetricUnit}

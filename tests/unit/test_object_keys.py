@@ -1,4 +1,4 @@
-"""What a key says: which log, of which load balancer, until when; and what is none of ours."""
+"""What a key says: which log, of which load balancer, until when; and which keys are not ours."""
 
 from datetime import UTC, datetime
 
@@ -22,8 +22,8 @@ CLASSIC = (
 )
 
 
-def test_a_key_tells_everything_about_its_object() -> None:
-    """Kind, account, region, load balancer, end of the interval and node are read off the key."""
+def test_a_key_says_everything_about_its_object() -> None:
+    """Kind, account, region, load balancer, end of the interval and node come from the key."""
     expected = ObjectName(
         kind=Kind.ACCESS,
         account="123456789012",
@@ -46,8 +46,8 @@ def test_a_key_tells_everything_about_its_object() -> None:
         pytest.param("health_check_log.", Kind.HEALTH_CHECK, id="health check, dot"),
     ],
 )
-def test_the_kind_stands_at_the_front_of_the_basename(prefix: str, kind: Kind) -> None:
-    """The three logs lie in one folder; only what stands before the account tells them apart."""
+def test_the_kind_is_at_the_front_of_the_basename(prefix: str, kind: Kind) -> None:
+    """The three logs share a folder; only what comes before the account tells them apart."""
     name = classify_key(FOLDER + prefix + ACCESS)
 
     assert isinstance(name, ObjectName)
@@ -60,7 +60,7 @@ def test_the_kind_stands_at_the_front_of_the_basename(prefix: str, kind: Kind) -
     [
         pytest.param("", id="no folder"),
         pytest.param(FOLDER, id="default"),
-        pytest.param("team/prod/" + FOLDER, id="owner's prefix"),
+        pytest.param("team/prod/" + FOLDER, id="custom prefix"),
         pytest.param("conn_log_/" + FOLDER, id="a prefix that looks like a kind"),
         pytest.param(
             "AWSLogs/aws-account-id=123456789012/elasticloadbalancing/region=us-east-2"
@@ -72,17 +72,69 @@ def test_the_kind_stands_at_the_front_of_the_basename(prefix: str, kind: Kind) -
     ],
 )
 def test_folders_decide_nothing(folder: str) -> None:
-    """Any layout of folders gives the same name: the basename decides alone."""
+    """Every layout of folders leads to the same name: only the basename decides."""
     assert classify_key(ACCESS) == classify_key(folder + ACCESS)
     assert isinstance(classify_key(ACCESS), ObjectName)
+
+
+OTHERS = "AWSLogs/999999999999/elasticloadbalancing/"
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        pytest.param(OTHERS + "us-east-2/2026/09/10/", id="account"),
+        pytest.param("team/prod/" + OTHERS, id="account, custom prefix"),
+        pytest.param("AWSLogs/o-abcdefghij/999999999999/x/", id="account, organisation"),
+        pytest.param(
+            "AWSLogs/aws-account-id=999999999999/elasticloadbalancing/region=us-east-2/",
+            id="account, Hive style",
+        ),
+        pytest.param("logs/aws-account-id=999999999999/", id="account, Hive style alone"),
+        pytest.param(FOLDER.replace("us-east-2", "eu-central-1"), id="region"),
+        pytest.param(FOLDER.replace("us-east-2", "us-gov-west-1"), id="region, longer"),
+        pytest.param(
+            "AWSLogs/aws-account-id=123456789012/elasticloadbalancing/region=us-east-1/",
+            id="region, Hive style",
+        ),
+        pytest.param(OTHERS + FOLDER, id="first another account, then its own"),
+        pytest.param(FOLDER + OTHERS, id="first its own account, then another"),
+        pytest.param("AWSLogs/123456789012/aws-account-id=999999999999/", id="two styles"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["", "conn_log_", "health_check_log_"])
+def test_folders_may_not_contradict(folder: str, kind: str) -> None:
+    """Who may write to one account's folder cannot make lines of another account, or region."""
+    key = folder + kind + ACCESS
+
+    assert Skipped(SkipReason.CONTRADICTORY_KEY, key=key) == classify_key(key)
+
+
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "AWSLogs/99999999999/",
+        "AWSLogs/9999999999999/",
+        "MyAWSLogs/999999999999/",
+        "account=999999999999/",
+        "999999999999/",
+        "AWSLogs/123456789012/elasticloadbalancing/by-region/x-1/",
+        "AWSLogs/123456789012/elasticloadbalancing/blue-green/",
+        "AWSLogs/123456789012/elasticloadbalancing/2026/",
+        "region=all/",
+    ],
+)
+def test_other_folders_contradict_nothing(folder: str) -> None:
+    """Only what is surely an account's or a region's folder counts: others are the user's own."""
+    assert isinstance(classify_key(folder + ACCESS), ObjectName)
 
 
 @pytest.mark.parametrize(
     "node",
     [
         pytest.param("10.0.0.7", id="IPv4"),
-        pytest.param("2600:1f14::a3c", id="IPv6 as it is"),
-        pytest.param("[2600:1f14::a3c]", id="IPv6 bracketed"),
+        pytest.param("2600:1f14::a3c", id="IPv6 bare"),
+        pytest.param("[2600:1f14::a3c]", id="IPv6 in brackets"),
         pytest.param("2600-1f14--a3c", id="IPv6 with hyphens"),
         pytest.param("2600.1f14..a3c", id="IPv6 with dots"),
         pytest.param("2600_1f14__a3c", id="IPv6 with underscores"),
@@ -90,7 +142,7 @@ def test_folders_decide_nothing(folder: str) -> None:
     ],
 )
 def test_a_node_address_is_kept_as_it_is_written(node: str) -> None:
-    """However a node's address is made safe for a key, the object is recognised."""
+    """However AWS makes a node's address safe for a key, the object is recognised."""
     name = classify_key(ACCESS.replace("172.160.001.192", node))
 
     assert isinstance(name, ObjectName)
@@ -108,7 +160,7 @@ def test_a_node_address_is_kept_as_it_is_written(node: str) -> None:
     ],
 )
 def test_load_balancer_names(written: str, load_balancer: str) -> None:
-    """The dots of the key stand for the slashes of the load balancer's id."""
+    """Dots in the key are the slashes of the load balancer's id."""
     name = classify_key(ACCESS.replace("my-loadbalancer.1234567890abcdef", written))
 
     assert isinstance(name, ObjectName)
@@ -119,7 +171,7 @@ def test_load_balancer_names(written: str, load_balancer: str) -> None:
     "region", ["eu-central-1", "us-gov-west-1", "cn-north-1", "eusc-de-east-1"]
 )
 def test_regions_of_every_partition(region: str) -> None:
-    """A region is taken as it is written, whatever the partition."""
+    """A region is taken as it is written, in every partition."""
     name = classify_key(ACCESS.replace("us-east-2", region))
 
     assert isinstance(name, ObjectName)
@@ -127,7 +179,7 @@ def test_regions_of_every_partition(region: str) -> None:
 
 
 def test_an_uncompressed_copy_is_a_log_too() -> None:
-    """Whether an object is gzip is seen in its bytes; the key may end in .log."""
+    """The bytes show whether an object is gzip; the key may end in .log."""
     assert classify_key(ACCESS) == classify_key(ACCESS.removesuffix(".gz"))
 
 
@@ -160,11 +212,11 @@ def test_an_uncompressed_copy_is_a_log_too() -> None:
         pytest.param(
             ACCESS.replace(".gz", ".parquet"), SkipReason.PARQUET, id="parquet, after .log"
         ),
-        pytest.param("part-0000.snappy.parquet", SkipReason.PARQUET, id="parquet, someone's"),
+        pytest.param("part-0000.snappy.parquet", SkipReason.PARQUET, id="parquet, another tool's"),
     ],
 )
 def test_siblings_are_recognised(basename: str, reason: SkipReason) -> None:
-    """What the same services put into the same folders is skipped under its own name."""
+    """What the same services put into the same folders is skipped for its own reason."""
     key = FOLDER + basename
 
     assert Skipped(reason, key=key) == classify_key(key)
@@ -174,12 +226,12 @@ def test_siblings_are_recognised(basename: str, reason: SkipReason) -> None:
     "basename",
     [
         pytest.param("", id="a folder"),
-        pytest.param("readme.txt", id="a stranger"),
-        pytest.param("copy-of-" + ACCESS, id="text in front"),
-        pytest.param("new_log_" + ACCESS, id="a kind not known"),
+        pytest.param("readme.txt", id="another file"),
+        pytest.param("copy-of-" + ACCESS, id="text before it"),
+        pytest.param("new_log_" + ACCESS, id="an unknown kind"),
         pytest.param("conn_log_conn_log_" + ACCESS, id="a kind twice"),
-        pytest.param(ACCESS + ".bak", id="text behind"),
-        pytest.param(ACCESS + "\n", id="a line end behind"),
+        pytest.param(ACCESS + ".bak", id="text after it"),
+        pytest.param(ACCESS + "\n", id="a line end after it"),
         pytest.param(ACCESS.replace("123456789012", "12345678901"), id="account too short"),
         pytest.param(ACCESS.replace("123456789012", "1234567890123"), id="account too long"),
         pytest.param(ACCESS.replace("123456789012", "١٢٣٤٥٦٧٨٩٠١٢"), id="other digits"),
@@ -197,25 +249,26 @@ def test_siblings_are_recognised(basename: str, reason: SkipReason) -> None:
     ],
 )
 def test_everything_else_is_foreign(basename: str) -> None:
-    """The whole basename has to fit: a name that merely contains ours is not taken for a log."""
+    """The whole basename must match: a name that only contains one of ours is not a log."""
     key = FOLDER + basename
 
     assert Skipped(SkipReason.FOREIGN_KEY, key=key) == classify_key(key)
 
 
 def test_a_folder_named_like_a_log_is_foreign() -> None:
-    """An object below such a folder is not the log."""
+    """An object in a folder with a log's name is not that log."""
     assert Skipped(SkipReason.FOREIGN_KEY, key=f"{ACCESS}/x") == classify_key(f"{ACCESS}/x")
 
 
 def test_reasons_are_a_closed_set() -> None:
-    """The reasons name counters: adding or renaming one is a change that others see."""
+    """The reasons name counters: to add or rename one is a change that users see."""
     assert {
         "network-load-balancer",
         "classic-load-balancer",
         "test-file",
         "parquet",
         "foreign-key",
+        "contradictory-key",
         "test-event",
         "not-created",
         "no-records",

@@ -6,7 +6,7 @@ import io
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
@@ -15,9 +15,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
+from pipeline.deadline import Deadline
 from pipeline.errors import ObjectCorruptError, PipelineError, SourceUnavailableError
-from pipeline.source.reading import Chunk, LongLine, read_object, read_stream
-from tests.gzips import GZIP, LINES, MEMBERS, TEXT, text_of, whole_lines
+from pipeline.source.reading import Chunk, LongLine, ObjectReader, read_stream
+from tests.support.gzips import GZIP, LINES, MEMBERS, TEXT, text_of, whole_lines
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -50,7 +51,7 @@ class Read:
         return b"".join(chunk.data for chunk in self.chunks)
 
 
-def read(items: Iterator[Chunk | LongLine]) -> Read:
+def read(items: Iterable[Chunk | LongLine]) -> Read:
     """Collect what comes out, the error too."""
     result = Read()
     try:
@@ -83,7 +84,7 @@ def test_an_object_is_read_whole(s3: "S3Client", data: bytes, encoding: str) -> 
     """The bytes decide what is gzip, whatever Content-Encoding or the key's ending say."""
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=data, ContentEncoding=encoding)
 
-    assert Read([Chunk(0, TEXT, len(LINES))]) == read(read_object(BUCKET, KEY, s3=s3))
+    assert Read([Chunk(0, TEXT, len(LINES))]) == read(ObjectReader(BUCKET, KEY, s3=s3))
 
 
 @pytest.mark.parametrize("data", OBJECTS)
@@ -94,7 +95,7 @@ def test_a_local_file_is_read_like_an_object(data: bytes) -> None:
 
 def test_nothing_is_fetched_before_it_is_asked_for(s3: "S3Client") -> None:
     """The request is made with the first chunk, not with the call."""
-    chunks = read_object(BUCKET, "late", s3=s3)
+    chunks = iter(ObjectReader(BUCKET, "late", s3=s3))
     s3.put_object(Bucket=BUCKET, Key="late", Body=TEXT)
 
     assert TEXT == read(chunks).text
@@ -106,8 +107,8 @@ def test_an_empty_object_is_clean(data: bytes) -> None:
     assert Read() == read_bytes(data)
 
 
-def test_an_unreadable_local_file_is_the_users_to_mend() -> None:
-    """An OSError of a local file is let out as it is."""
+def test_an_unreadable_local_file_is_the_users_to_fix() -> None:
+    """An OSError of a local file is raised as it is."""
 
     class Unreadable(io.BytesIO):
         def read(self, _: int | None = -1) -> bytes:
@@ -184,15 +185,16 @@ def test_memory_does_not_grow_with_the_object(end: bytes) -> None:
     finally:
         tracemalloc.stop()
 
-    assert peak < 16 * 1024 * 1024
+    assert peak < 20 * 1024 * 1024
 
 
 # Long lines
 
 
-def long_line(offset: int, raw: bytes) -> LongLine:
-    """Say what must come out for a long line, given without its line end."""
-    return LongLine(offset, raw[:8192], len(raw), hashlib.sha256(raw).digest())
+def long_line(offset: int, raw: bytes, end: bytes = b"\n") -> LongLine:
+    """Return what must come out for a long line, given without its line end."""
+    digest = hashlib.sha256(raw).digest()
+    return LongLine(offset, offset + len(raw + end), raw[:8192], len(raw), digest)
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b""], ids=["lf", "crlf", "none"])
@@ -208,7 +210,7 @@ def test_a_line_is_long_above_256_kib(end: bytes, before: bytes, chunk_bytes: in
     assert whole == read_bytes(whole, chunk_bytes=chunk_bytes).text
     assert [
         *[chunk for chunk in chunks[:1] if before],
-        long_line(len(before), long),
+        long_line(len(before), long, end),
         *[chunk for chunk in chunks[1:] if after],
     ] == read_bytes(before + long + end + after, chunk_bytes=chunk_bytes).items
 
@@ -219,8 +221,8 @@ def test_a_carriage_return_at_the_edge_of_a_piece_is_understood(place: int) -> N
     piece = 256 * 1024
     raw = b"x" * (2 * piece - place) + b"\r\r" + b"y" * piece + b"\r\r"
 
-    assert [long_line(0, raw)] == read_bytes(raw + b"\r\n").items
-    assert [long_line(0, raw + b"\r")] == read_bytes(raw + b"\r").items
+    assert [long_line(0, raw, b"\r\n")] == read_bytes(raw + b"\r\n").items
+    assert [long_line(0, raw + b"\r", b"")] == read_bytes(raw + b"\r").items
 
 
 def test_two_long_lines_in_one_chunk_stay_apart() -> None:
@@ -230,7 +232,7 @@ def test_two_long_lines_in_one_chunk_stay_apart() -> None:
     expected = [
         Chunk(0, b"a\n", 1),
         long_line(2, long),
-        long_line(2 + LIMIT + 6, long),
+        long_line(2 + LIMIT + 6, long, b"\r\n"),
         Chunk(len(text) - 4, b"b\nc\n", 2),
     ]
 
@@ -262,7 +264,7 @@ def test_a_cut_gzip_gives_the_whole_lines_before_the_cut(data: bytes) -> None:
 def test_a_cut_gzip_in_s3_is_corrupt(s3: "S3Client") -> None:
     """The stored object is cut, so all announced bytes arrive: the object itself is damaged."""
     s3.put_object(Bucket=BUCKET, Key=KEY, Body=MEMBERS[:-20])
-    result = read(read_object(BUCKET, KEY, s3=s3))
+    result = read(ObjectReader(BUCKET, KEY, s3=s3))
 
     assert_whole_lines_only(text_of(MEMBERS[:-20]), result)
     assert str(result.error).startswith(f"s3://{BUCKET}/{KEY}: damaged gzip: ")
@@ -270,7 +272,7 @@ def test_a_cut_gzip_in_s3_is_corrupt(s3: "S3Client") -> None:
 
 @pytest.mark.parametrize(("beyond", "truncated"), [(b"", 0), (b"unfinished", 1)])
 def test_a_line_that_damage_cuts_is_counted(beyond: bytes, truncated: int) -> None:
-    """A line that has no end when the object is found damaged is neither given out nor lost."""
+    """A line that has no end when the object is found damaged is neither returned nor lost."""
     result = read_bytes(gzip.compress(TEXT + beyond, mtime=0) + b"no gzip")
 
     assert TEXT == result.text
@@ -306,7 +308,7 @@ def test_a_body_that_stays_cut_gives_no_half_line(data: bytes) -> None:
     """Wherever it stays cut, exactly the whole lines before come out: the rest comes next time."""
     for place in range(len(data)):
         s3 = cast("S3Client", StoppingS3(data, place))
-        result = read(read_object(BUCKET, KEY, s3=s3, sleep=lambda _: None))
+        result = read(ObjectReader(BUCKET, KEY, s3=s3, deadline=Deadline(pause=lambda _: None)))
         text = data[:place] if data is TEXT else text_of(data[:place])
 
         assert whole_lines(text) == result.text

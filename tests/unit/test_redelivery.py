@@ -1,4 +1,4 @@
-"""A message that failed comes again soon at first, and never runs out of time for it."""
+"""A failed message comes again soon at first, and keeps half of its time for later tries."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from pipeline.jobs.redelivery import Patience, read_patience
 
 
 def test_early_failures_come_again_soon() -> None:
-    """As deployed: after a minute, then later and later, at last by the queue's own timeout."""
+    """As deployed: after a minute, then later each time, in the end after the queue's timeout."""
     patience = Patience(visibility=1_830, receives=15)
 
     assert [57, 114, 228, 457, 915, *[1_830] * 10] == [
@@ -16,15 +16,15 @@ def test_early_failures_come_again_soon() -> None:
     ]
 
 
-def test_what_can_not_wait_is_not_hurried_more() -> None:
-    """A queue that is patient for longer hurries no more than five deliveries."""
+def test_no_more_than_five_receives_are_hurried() -> None:
+    """A queue that delivers a message more often hurries no more than the first five."""
     assert [57, 114, 228, 457, 915, 1_830] == [
         Patience(1_830, 1_000).pause(number) for number in range(1, 7)
     ]
 
 
 def test_wishes_fit_into_requests() -> None:
-    """Ten to a request, each of its own id; who is to wait is in none."""
+    """A request has at most ten entries of different ids; a message that is to wait is in none."""
     failed = [
         {"receiptHandle": f"r{n}", "attributes": {"ApproximateReceiveCount": f"{1 + n % 6}"}}
         for n in range(24)
@@ -41,13 +41,13 @@ def test_wishes_fit_into_requests() -> None:
 
 @given(st.integers(1, 43_200), st.integers(1, 1_000), st.integers(1, 2_000))
 def test_nothing_comes_later_than_by_itself(visibility: int, receives: int, number: int) -> None:
-    """Every pause is at least a second, and at most what the queue would take."""
+    """Every pause is at least a second, and at most the queue's own timeout."""
     assert 1 <= Patience(visibility, receives).pause(number) <= visibility
 
 
 @given(st.integers(1, 43_200), st.integers(1, 1_000))
 def test_half_of_the_time_remains(visibility: int, receives: int) -> None:
-    """However queues are set up, a message is tried for half of what it had without hurry."""
+    """For any queue, the tries span at least half of the time that they would span unhurried."""
     patience = Patience(visibility, receives)
     pauses = [patience.pause(number) for number in range(1, receives + 1)]
 
@@ -55,7 +55,7 @@ def test_half_of_the_time_remains(visibility: int, receives: int) -> None:
     assert sum(pauses) >= visibility * receives / 2
 
 
-def test_a_queue_that_hides_nothing_is_not_waited_for() -> None:
+def test_a_queue_without_a_timeout_is_not_hurried() -> None:
     """A visibility timeout of zero leaves nothing to shorten."""
     assert 0 == Patience(0).pause(1)
 
@@ -70,5 +70,5 @@ def test_a_queue_that_hides_nothing_is_not_waited_for() -> None:
     ],
 )
 def test_patience_is_what_the_queue_says(redrive_policy: str | None, patience: Patience) -> None:
-    """SQS gives numbers as text, and a redrive policy, where there is one, as JSON."""
+    """SQS returns numbers as text, and a redrive policy, where there is one, as JSON."""
     assert patience == read_patience("30", redrive_policy)

@@ -1,4 +1,4 @@
-"""The books of an object: every line is counted once, and a line too few or too many is seen."""
+"""The tally of an object: every line is counted once, and a line too few or too many is seen."""
 
 from dataclasses import replace
 
@@ -7,7 +7,7 @@ import pytest
 from pipeline.errors import AccountingError
 from pipeline.outcome import Outcome, Tally, tally_of
 from pipeline.sink.bulk import Replies
-from pipeline.sink.encoding import Batch, Reject
+from pipeline.sink.encoding import Batch, Reject, create_action
 from pipeline.sink.refusals import Refused
 
 TERMS = ("indexed", "duplicates", "rejected", "filtered", "blank", "truncated")
@@ -66,7 +66,7 @@ def test_tallies_are_added_term_by_term() -> None:
 
 
 def test_the_terms_have_names() -> None:
-    """Every term is given by its name, for logs and metrics."""
+    """Every term has its name, for logs and metrics."""
     assert {
         "lines": 21,
         "indexed": 1,
@@ -81,11 +81,11 @@ def test_the_terms_have_names() -> None:
 
 
 def batch(*ids: str, rejects: int = 0, blank: int = 0) -> Batch:
-    """Give a batch of documents with these ids, and of other lines."""
+    """Return a batch of documents with these ids, and of other lines."""
     return Batch(
         read=len(ids) + rejects + blank,
         size=100,
-        ids=list(ids),
+        actions=[create_action(id_, "index", b"{}") for id_ in ids],
         rejects=[Reject(str(n), "bad_time", "no time", b"x", n) for n in range(rejects)],
         blank=blank,
     )
@@ -120,7 +120,7 @@ def test_equal_lines_of_a_batch_are_told() -> None:
     ],
 )
 def test_no_term_is_found_by_subtraction(replies: Replies, letters: int) -> None:
-    """Whatever is counted wrong in one place is not made good in another: the check sees it."""
+    """A wrong count is not made up for by another: the check finds it."""
     counted = tally_of(batch("a", "b", rejects=1), replies, letters)
 
     with pytest.raises(AccountingError):

@@ -1,4 +1,4 @@
-"""Hold the traffic generator to what the checks that build on it take for granted."""
+"""Check of the traffic generator what other tests take for granted."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def moment_of(text: bytes) -> datetime | None:
 
 
 def complaint(line: bytes) -> str | None:
-    """Say why a line must be rejected by the rules of the field table; None if it is valid."""
+    """Return why a line must be rejected by the rules of the field table; None if it is valid."""
     if not WELL_FORMED.fullmatch(line):
         return "quotes"
     tokens = tokens_of(line)
@@ -450,7 +450,7 @@ def test_no_shares_no_oddities() -> None:
 
 
 def test_keys_are_those_that_aws_writes(hour: list[WrittenObject]) -> None:
-    """Every key is told apart by its prefix, and names node, end of interval and delivery day."""
+    """The prefix of a key names its log; the key names node, end of interval and delivery day."""
     form = re.compile(
         r"AWSLogs/123456789012/elasticloadbalancing/eu-central-1/2026/09/17/"
         r"(|conn_log_|health_check_log_)123456789012_elasticloadbalancing_eu-central-1"

@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import uuid
 from datetime import UTC, datetime
 from urllib.parse import quote_plus
 
 from elasticsearch import Elasticsearch
+
+from devstack.traffic import line_id
 
 KEY = (
     "AWSLogs/123456789012/elasticloadbalancing/eu-central-1/2026/11/20/"
@@ -20,7 +23,7 @@ START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 
 
 def documents(es: Elasticsearch, prefix: str, kind: str = "access") -> dict[str, dict[str, object]]:
-    """Give every document of a kind, by id."""
+    """Return every document of a kind, by id."""
     index = f"{prefix}-{kind}" + ("" if kind == "dead-letter" else "-*")
     es.indices.refresh(index=index, ignore_unavailable=True)
     hits = es.search(index=index, size=10_000, ignore_unavailable=True)["hits"]["hits"]
@@ -28,7 +31,7 @@ def documents(es: Elasticsearch, prefix: str, kind: str = "access") -> dict[str,
 
 
 def alb_line(number: int = 0, **changed: str) -> bytes:
-    """Give a current access log line, the fields named changed; each number is another line."""
+    """Return a current access log line, the fields named changed; each number is another line."""
     fields = {
         "type": "https",
         "time": f"2026-11-20T10:{number // 60_000 % 60:02}:{number // 1_000 % 60:02}"
@@ -70,13 +73,43 @@ def alb_line(number: int = 0, **changed: str) -> bytes:
     return " ".join((fields | changed).values()).encode()
 
 
+def lines_of(day: str, number: int, **changed: str) -> list[bytes]:
+    """Return access log lines of a day, no two alike."""
+    return [
+        alb_line(at, time=f"{day}T10:{at // 60 % 60:02}:{at % 60:02}.{at:06}Z", **changed)
+        for at in range(number)
+    ]
+
+
+def no_log_lines(number: int) -> list[bytes]:
+    """Return lines of something else, no two alike."""
+    tag = uuid.uuid4().hex
+    return [f"{tag} is no log line {at}".encode() for at in range(number)]
+
+
+def text_of(lines: list[bytes]) -> bytes:
+    """Return lines as they are in an object."""
+    return b"".join(line + b"\n" for line in lines)
+
+
+def ids_of(lines: list[bytes]) -> set[str]:
+    """Return the ids that lines must get, worked out without the pipeline."""
+    return {line_id(line) for line in lines}
+
+
 def gz(*lines: bytes) -> bytes:
-    """Give a gzip object of lines, each with its line end."""
+    """Return a gzip object of lines, each with its line end."""
     return gzip.compress(b"".join(line + b"\n" for line in lines), 1)
 
 
+def stored_gz(lines: list[bytes]) -> tuple[bytes, int]:
+    """Return a gzip object that holds its text as it is, and where that text begins."""
+    body = gzip.compress(text_of(lines), 0)
+    return body, body.index(text_of(lines))
+
+
 def s3_event(bucket: str, *keys: str) -> dict[str, object]:
-    """Give S3's notification of new objects, as AWS sends it: keys are form-URL-encoded."""
+    """Return S3's notification of new objects, as AWS sends it: keys are form-URL-encoded."""
     return {
         "Records": [
             {
@@ -96,7 +129,7 @@ def s3_event(bucket: str, *keys: str) -> dict[str, object]:
 
 
 def sqs_event(*bodies: object) -> dict[str, object]:
-    """Give the event by which Lambda hands over SQS messages; their ids are m0, m1, …."""
+    """Return the event by which Lambda hands over SQS messages; their ids are m0, m1, …."""
     return {
         "Records": [
             {

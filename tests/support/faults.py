@@ -2,7 +2,7 @@
 Make bulk requests fail: before the server has seen them, after it has acted, item by item.
 
 A `Fault` answers one request in the real server's place, or spoils its answer. `Faults` puts them
-between the real client and the real server; `tests.proxy` between their processes.
+between the real client and the real server; `tests.support.proxy` between their processes.
 """
 
 import json
@@ -31,7 +31,7 @@ Fault = Callable[[Send, bytes], TransportApiResponse]
 
 class Faults(Transport):
     """
-    Stand between the real client and the real server, and spoil bulk requests as told.
+    Stand between the real client and the real server, and spoil chosen bulk requests.
 
     Each fault takes one request, in turn; `otherwise` takes those after the last. A body above
     `limit` bytes is refused with 413 before that. Any other request passes, and all are noted.
@@ -45,6 +45,7 @@ class Faults(Transport):
         limit: int | None = None,
     ) -> None:
         self._real = es.transport
+        self.node_pool = es.transport.node_pool
         self._faults = iter(faults)
         self._otherwise = otherwise or unharmed
         self._limit = limit
@@ -62,7 +63,7 @@ class Faults(Transport):
         body: Any = None,  # noqa: ANN401  whatever elasticsearch-py gives
         **options: Any,  # noqa: ANN401
     ) -> TransportApiResponse:
-        """Send a request, or do with it as told."""
+        """Send a request, or spoil it as planned."""
 
         def send(body: Any) -> TransportApiResponse:  # noqa: ANN401
             return self._real.perform_request(method, target, body=body, **options)
@@ -80,7 +81,7 @@ class Faults(Transport):
 
     @property
     def sent(self) -> list[list[str]]:
-        """Give the ids in each body that was sent."""
+        """Return the ids in each body that was sent."""
         return [ids_in_body(body) for body in self.bodies]
 
 
@@ -124,9 +125,9 @@ def edited(edit: Callable[[list[Any]], list[Any]]) -> Fault:
 
 def refusing(statuses: Mapping[int, int], *, acted: bool = False) -> Fault:
     """
-    Refuse single items, by their place in the body (counted on from its end again), for now.
+    Refuse single items for now, by their position in the body (modulo its length).
 
-    The server sees only the others; or it has `acted` on all of them, and only says no.
+    The server sees only the others; or it has `acted` on all of them, and still refuses these.
     """
 
     def fault(send: Send, body: bytes) -> TransportApiResponse:
@@ -142,18 +143,18 @@ def refusing(statuses: Mapping[int, int], *, acted: bool = False) -> Fault:
 
 
 def real_replies(send: Send, items: list[bytes]) -> list[Any]:
-    """Send items to the real server, if any, and give its replies."""
+    """Send items to the real server, if any, and return its replies."""
     return list(send(b"".join(items)).body["items"]) if items else []
 
 
 def reply_for_now(id_: str, status: int) -> dict[str, Any]:
-    """Give the reply to an item that a server is too busy for."""
+    """Return the reply to an item that a server is too busy for."""
     error = {"type": "es_rejected_execution_exception", "reason": "queue is full"}
     return {"create": {"_index": "any", "_id": id_, "status": status, "error": error}}
 
 
 def answer(status: int, body: object) -> TransportApiResponse:
-    """Give an answer of Elasticsearch."""
+    """Return an answer of Elasticsearch."""
     headers = HttpHeaders(
         {"content-type": "application/json", "x-elastic-product": "Elasticsearch"}
     )
@@ -176,5 +177,5 @@ def items_of(body: bytes) -> list[bytes]:
 
 
 def ids_in_body(body: bytes) -> list[str]:
-    """Give the ids of a bulk body, in its order."""
+    """Return the ids of a bulk body, in its order."""
     return [json.loads(item.split(b"\n")[0])["create"]["_id"] for item in items_of(body)]

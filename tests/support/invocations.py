@@ -25,7 +25,7 @@ class Context:
     aws_request_id: str = "00000000-0000-4000-8000-000000000000"
 
     def get_remaining_time_in_millis(self) -> int:
-        """Give the time left, which here stands still."""
+        """Return the time left, which here stands still."""
         return int(self.seconds * 1_000)
 
 
@@ -40,7 +40,7 @@ class Invocation:
 
     @property
     def failed(self) -> list[str]:
-        """Give the ids of the messages that are to come again."""
+        """Return the ids of the messages that are to come again."""
         return [each["itemIdentifier"] for each in self.answer["batchItemFailures"]]
 
     def total(self, name: str) -> float:
@@ -48,7 +48,7 @@ class Invocation:
         return sum(self.metrics.get(name, []))
 
     def add(self, printed: dict[str, Any]) -> None:
-        """Take one printed line in; a line of metrics must be as CloudWatch wants it."""
+        """Add one printed line; a line of metrics must be as CloudWatch wants it."""
         if "_aws" not in printed:
             self.logs.append(printed)
             return

@@ -1,4 +1,4 @@
-"""Stand between a client and a server, and shut the way when a test wants the server gone."""
+"""Stand between a client and a server, and close the connection when a test wants no server."""
 
 import socket
 import threading
@@ -20,7 +20,7 @@ class Gate:
         self._serve()
 
     def __enter__(self) -> Self:
-        """Give the gate, which is open."""
+        """Return the gate, which is open."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -29,7 +29,7 @@ class Gate:
 
     @property
     def url(self) -> str:
-        """Give the address to be told to clients."""
+        """Return the address for clients."""
         return f"http://{HOST}:{self.port}"
 
     @contextmanager

@@ -1,5 +1,5 @@
 """
-Stand between a real process and a real server, and spoil single answers as told.
+Stand between a real process and a real server, and spoil single answers as planned.
 
 Both talk plain HTTP over real connections: what the process under test sees is what it would see
 of a load balancer, a network or a server that fails.
@@ -25,7 +25,7 @@ from urllib.parse import unquote, urlsplit
 from elastic_transport import SerializationError, TransportApiResponse, TransportError
 
 from devstack.process import HOST, http_status
-from tests.faults import Fault, answer, unharmed
+from tests.support.faults import Fault, answer, unharmed
 
 _OF_ONE_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding"}
 """Headers that are not handed on: the lengths may change."""
@@ -88,7 +88,7 @@ class Proxy:
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, tb: TracebackType | None
     ) -> None:
-        """Stop listening; raise what went wrong in a plan, which no one else would hear of."""
+        """Stop listening; raise what went wrong in a plan, which nobody else would notice."""
         self._listener.shutdown()
         self._thread.join()
         self._listener.server_close()
@@ -96,7 +96,7 @@ class Proxy:
             raise self._failures[0]
 
     def connect(self) -> HTTPConnection:
-        """Give a connection to the server, for one of the process's."""
+        """Return a connection to the server, for one of the process's."""
         return HTTPConnection(
             self._address.hostname or HOST, self._address.port, timeout=SERVER_SECONDS
         )
@@ -217,7 +217,7 @@ class _Connection(BaseHTTPRequestHandler):
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _serve  # noqa: N815  names of http.server
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-        """Say nothing."""
+        """Log nothing."""
 
 
 # --- bulk requests -------------------------------------------------------------------------------
@@ -295,9 +295,9 @@ def after(number: int, *faults: Fault) -> Iterator[Fault]:
 @dataclass(slots=True)
 class Cuts:
     """
-    A plan for objects in S3: where in an object each answer ends, before its last byte, in turn.
+    A plan for objects in S3: at which offset each answer ends, before its last byte, in turn.
 
-    Below zero the connection ends without an answer. When an object's places are used up, its
+    Below zero the connection ends without an answer. When an object's offsets are used up, its
     answers are whole.
     """
 

@@ -19,7 +19,7 @@ MEMBERS = b"".join(gzip.compress(part, mtime=0) for part in (TEXT[:777], b"", TE
 
 
 def load_without_isal() -> ModuleType:
-    """Load the room as it is where the extra `fast` is not installed."""
+    """Load the module as it is where the extra `fast` is not installed."""
     spec = importlib.util.spec_from_file_location("gunzip_without_isal", gunzip.__file__)
     assert spec is not None
     assert spec.loader is not None
@@ -47,5 +47,5 @@ def text_of(data: bytes) -> bytes:
 
 
 def whole_lines(text: bytes) -> bytes:
-    """Leave out the line that has begun and not ended."""
+    """Leave out an unfinished line at the end."""
     return text[: text.rfind(b"\n") + 1]

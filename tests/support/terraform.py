@@ -1,8 +1,8 @@
 """
 Read a Terraform module as Terraform would: variables, conditions and dynamic blocks worked out.
 
-It knows just the part of the language that `terraform/` is written in, and no provider: whether an
-argument exists is not its business.
+It knows just the part of the language that `terraform/` is written in, and no provider: it does not
+check whether an argument exists.
 """
 
 import base64
@@ -38,7 +38,7 @@ class Unknown(str):
     __slots__ = ()
 
     def attribute(self, name: str) -> str:
-        """Give one of its attributes."""
+        """Return one of its attributes."""
         path = f"({self[1:-1]}.{name})"
         return PSEUDO.get(path, Unknown(path))
 
@@ -63,7 +63,7 @@ class Module:
 
     @cached_property
     def variables(self) -> dict[str, Any]:
-        """Give every variable's value: what is set, else the default, else None."""
+        """Return every variable's value: what is set, else the default, else None."""
         defaults = {
             block.labels[0]: self._value(block.attributes["default"], {})
             for block in self.blocks("variable")
@@ -76,7 +76,7 @@ class Module:
 
     @cached_property
     def resources(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """Give the arguments of every resource that is made, by type and name."""
+        """Return the arguments of every resource that is made, by type and name."""
         found: dict[str, dict[str, dict[str, Any]]] = {}
         for block in self.blocks("resource"):
             kind, name = block.labels
@@ -86,11 +86,11 @@ class Module:
         return found
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Give the resources of one type."""
+        """Return the resources of one type."""
         return self.resources.get(kind, {})
 
     def document(self, name: str) -> list[dict[str, Any]]:
-        """Give the statements of a policy document."""
+        """Return the statements of a policy document."""
         (block,) = (
             each for each in self.blocks("data") if each.labels == ("aws_iam_policy_document", name)
         )
@@ -107,7 +107,7 @@ class Module:
         ]
 
     def blocks(self, kind: str) -> Iterator[Block]:
-        """Give the top-level blocks of one kind."""
+        """Yield the top-level blocks of one kind."""
         for text in self.files.values():
             yield from (block for block in parsed(text) if block.kind == kind)
 
@@ -234,26 +234,29 @@ class Module:
 @dataclass(frozen=True, slots=True)
 class _Locals:
     module: Module
+    known: dict[str, Value] = field(default_factory=dict)
 
     def of(self, name: str) -> Value:
-        return self.module._value(self.module._locals[name], {})
+        if name not in self.known:
+            self.known[name] = self.module._value(self.module._locals[name], {})
+        return self.known[name]
 
 
 @cache
 def parsed(text: str) -> tuple[Block, ...]:
-    """Give the blocks of a file."""
+    """Return the blocks of a file."""
     (body,) = parts(hcl2.parses_to_tree(text))
     return _contents("", (), body).blocks
 
 
 def parts(node: Node) -> list[Node]:
-    """Give what a piece of the text is made of, without signs, comments and line ends."""
+    """Return what a piece of the text is made of, without signs, comments and line ends."""
     trees = (each for each in node.children if isinstance(each, Tree))
     return [each for each in trees if each.data != "new_line_or_comment"]
 
 
 def word(node: Node | Token) -> str:
-    """Give a name, a number or a quoted label as text."""
+    """Return a name, a number or a quoted label as text."""
     if isinstance(node, Token):
         return str(node)
     return "".join(word(each) for each in node.children if each != '"')
@@ -303,6 +306,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "concat": lambda *lists: [each for one in lists for each in one],
     "contains": lambda values, value: value in values,
     "distinct": lambda values: list(dict.fromkeys(values)),
+    "endswith": str.endswith,
     "file": lambda path: Path(path).read_text(encoding="utf-8"),
     "filebase64sha256": lambda path: base64.b64encode(
         hashlib.sha256(Path(path).read_bytes()).digest()
@@ -313,6 +317,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "length": len,
     "lookup": lambda mapping, key, default: mapping.get(key, default),
     "regex": _regex,
+    "regexall": re.findall,
     "tostring": _tostring,
+    "trimsuffix": str.removesuffix,
     "values": lambda mapping: [mapping[key] for key in sorted(mapping)],
 }

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from tests.cloudformation import PSEUDO, Template
-from tests.terraform import Module
+from tests.support.cloudformation import PSEUDO, Template
+from tests.support.terraform import Module
 
 Facts = dict[str, Any]
 Resource = tuple[str, dict[str, Any]]
@@ -25,7 +25,7 @@ SAME = {
     "(aws_sqs_queue.ingest.name)": "(Queue.QueueName)",
     "(aws_sqs_queue.ingest.url)": "(Queue)",
 }
-"""What only AWS knows, as either says it."""
+"""What only AWS knows, in the terms of either."""
 
 _KINDS = {
     "aws_cloudwatch_dashboard": "AWS::CloudWatch::Dashboard",
@@ -58,7 +58,7 @@ _STATEMENT = {"sid", "effect", "actions", "resources", "principals", "condition"
 
 
 def resources_of(template: Template) -> list[Resource]:
-    """Give what is deployed for the pipeline, and leave out what osls needs for itself."""
+    """Return what is deployed for the pipeline, and leave out what osls needs for itself."""
     resources = copy.deepcopy(template.resources)
     del resources["ServerlessDeploymentBucket"], resources["ServerlessDeploymentBucketPolicy"]
     function = resources["IngestLambdaFunction"]
@@ -68,7 +68,7 @@ def resources_of(template: Template) -> list[Resource]:
 
 
 def facts_of_template(resources: list[Resource]) -> Facts:
-    """Give what these resources come to."""
+    """Return what these resources come to."""
     rest = copy.deepcopy(resources)
     role, policy = _only("AWS::IAM::Role", rest), _only("AWS::SQS::QueuePolicy", rest)
     (own,) = role.pop("Policies")
@@ -104,7 +104,7 @@ def _statements_in(document: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def facts_of_module(module: Module) -> Facts:
-    """Give what the module comes to, in CloudFormation's words."""
+    """Return what the module comes to, in CloudFormation's words."""
     rest = copy.deepcopy(module.resources)
     role, own, policy = (
         _only_one(kind, rest)
@@ -170,7 +170,7 @@ def _as_in_cloudformation(resources: dict[str, dict[str, Any]]) -> list[Resource
 
 
 def _properties(cfn: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Give a resource's or a block's arguments as CloudFormation calls them."""
+    """Return a resource's or a block's arguments as CloudFormation calls them."""
     found = {
         _OTHER_NAMES.get((cfn, name)) or _camel(name): _property(name, value)
         for name, value in arguments.items()
@@ -182,7 +182,7 @@ def _properties(cfn: str, arguments: dict[str, Any]) -> dict[str, Any]:
 
 
 def _property(name: str, value: Any) -> Any:  # noqa: ANN401  any of HCL's values
-    """Give one argument's value: text that is JSON read, a block as an object."""
+    """Return one argument's value: text that is JSON read, a block as an object."""
     if name.endswith("_policy"):
         return json.loads(value)
     if name == "dimensions":
@@ -201,7 +201,7 @@ def _camel(name: str) -> str:
 
 
 def _statements(of_a_policy: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Give statements so that order, and one or a list of one, make no difference."""
+    """Return statements so that order, and one or a list of one, make no difference."""
     sorted_inside = (
         {name: _in_lists(name, value) for name, value in each.items()} for each in of_a_policy
     )

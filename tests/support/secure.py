@@ -1,7 +1,7 @@
 """
-A real Elasticsearch with TLS, users and roles, for what certificates and privileges let through.
+A real Elasticsearch with TLS, users and roles, to test certificates and privileges.
 
-Its users are in files, for the minimal distribution can keep none in an index. Each has the one
+Its users are in files because the minimal distribution can keep none in an index. Each has the one
 role of its own name: those of `pipeline.cluster.roles`, and each of these short of one privilege.
 """
 
@@ -32,15 +32,15 @@ from pipeline.cli import main
 from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.cluster.roles import Role, role_body
 from pipeline.config import Config, variable_of
-from tests.commands import Run
+from tests.support.commands import Run
 
 Json = dict[str, Any]
 
 PREFIX = "alb-logs"
-ANEW = "anew"
-"""A prefix under which nothing is set up yet; who sets up has a role for it too."""
+FRESH = "fresh"
+"""A prefix under which nothing is set up yet; the user who sets up has a role for it too."""
 
-PASSWORD = "correct horse battery staple"  # noqa: S105  of a server that lives for these tests
+PASSWORD = "correct horse battery stäple €"  # noqa: S105  of a server that lives for these tests
 
 
 # --- users and roles -----------------------------------------------------------------------------
@@ -57,12 +57,12 @@ class Lack:
 
     @property
     def prefix(self) -> str:
-        """Give the prefix of its own that such a user sets up under; the others share one."""
+        """Return the prefix of its own that such a user sets up under; the others share one."""
         return self.user if self.role is Role.SETUP else PREFIX
 
     @property
     def body(self) -> Json:
-        """Give what is left of the role."""
+        """Return what is left of the role."""
         full = role_body(self.role, self.prefix)
         groups = [
             {**group, "privileges": self._left(group["privileges"], group["names"])}
@@ -79,7 +79,7 @@ class Lack:
 
 
 def lacks_of(role: Role) -> Iterator[Lack]:
-    """Give one user for each privilege of a role, who has all others of it."""
+    """Yield one user for each privilege of a role, who has all others of it."""
     body = role_body(role, PREFIX)
     groups = [((), body["cluster"]), *((g["names"], g["privileges"]) for g in body["indices"])]
     numbered = enumerate((names, each) for names, privileges in groups for each in privileges)
@@ -92,13 +92,13 @@ def lacks_of(role: Role) -> Iterator[Lack]:
 LACKS = [lack for role in Role for lack in lacks_of(role)]
 ROLES: dict[str, Json] = {
     **{role.value: role_body(role, PREFIX) for role in Role},
-    "setup-anew": role_body(Role.SETUP, ANEW),
+    "setup-fresh": role_body(Role.SETUP, FRESH),
     **{lack.user: lack.body for lack in LACKS},
 }
 
 
 def user_files() -> dict[str, bytes]:
-    """Give the files of the realm: the users above, each with the role of that name, and admin."""
+    """Return the files of the realm: the users above, each with the role of its name, and admin."""
     roles = {"admin": "superuser", **{user: user for user in ROLES}}
     texts = {
         "users": [f"{user}:{_hashed(PASSWORD)}" for user in roles],
@@ -123,7 +123,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """Who signs certificates; `days` from now it has expired."""
+    """An authority that signs certificates; it expires in `days`."""
 
     key: ec.EllipticCurvePrivateKey
     name: str = "the authority of these tests"
@@ -131,7 +131,7 @@ class Authority:
 
     @property
     def certificate(self) -> bytes:
-        """Give the certificate by which it is trusted, as PEM."""
+        """Return the certificate by which it is trusted, as PEM."""
         draft = self._draft(self.name, self.key, self.days).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
@@ -141,7 +141,7 @@ class Authority:
     def vouch(
         self, key: ec.EllipticCurvePrivateKey, *, address: str = HOST, days: float = 1.0
     ) -> bytes:
-        """Give a certificate of an address, and of no name, as PEM."""
+        """Return a certificate of an address, and of no name, as PEM."""
         alternative = x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))])
         issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key())
         draft = self._draft("a server of these tests", key, days)
@@ -185,7 +185,7 @@ def new_key() -> ec.EllipticCurvePrivateKey:
 
 
 def private(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Give a key as PEM."""
+    """Return a key as PEM."""
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -209,7 +209,7 @@ _RELOAD_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Secure:
-    """A server with users and TLS, who signed its certificate, and the file that says so."""
+    """A server with users and TLS, and the authority that signed its certificate."""
 
     server: ElasticsearchServer
     authority: Authority
@@ -218,11 +218,11 @@ class Secure:
 
     @property
     def port(self) -> str:
-        """Give the server's port."""
+        """Return the server's port."""
         return self.server.url.rpartition(":")[2]
 
     def settings(self, user: str, **changed: str) -> dict[str, str]:
-        """Give the product's settings for a user, under the prefix of that user's role."""
+        """Return the product's settings for a user, under the prefix of that user's role."""
         return {
             "ALB_LOGS_ES_URL": self.server.url,
             "ALB_LOGS_ES_USERNAME": user,
@@ -233,7 +233,7 @@ class Secure:
         }
 
     def client(self, user: str, **changed: str) -> Elasticsearch:
-        """Give a client as the product makes it."""
+        """Return a client as the product makes it."""
         return make_elasticsearch(Config.from_env(self.settings(user, **changed)))
 
     @contextmanager
@@ -246,7 +246,7 @@ class Secure:
             self._present(usual)
 
     def _present(self, certificate: bytes) -> bytes:
-        """Put a certificate into place, wait until it is the one presented; give the former."""
+        """Put a certificate into place, wait until it is the one presented; return the former."""
         home = self.server.log_path.parent.parent
         file = home / "config" / "http.crt"
         former = file.read_bytes()

@@ -22,7 +22,7 @@ class Template:
 
     @cached_property
     def resources(self) -> dict[str, dict[str, Any]]:
-        """Give the properties of every resource that is deployed, by logical id."""
+        """Return the properties of every resource that is deployed, by logical id."""
         return {
             name: self._resolved(resource.get("Properties", {}))
             for name, resource in self.raw["Resources"].items()
@@ -30,12 +30,12 @@ class Template:
         }
 
     def of_type(self, kind: str) -> dict[str, dict[str, Any]]:
-        """Give the resources of one type."""
+        """Return the resources of one type."""
         types = {name: each["Type"] for name, each in self.raw["Resources"].items()}
         return {name: each for name, each in self.resources.items() if types[name] == kind}
 
     def _holds(self, condition: str | None) -> bool:
-        """Tell whether a condition holds, of the one form that is used: !Not [!Equals [x, y]]."""
+        """Return whether a condition holds, of the one form that is used: !Not [!Equals [x, y]]."""
         if condition is None:
             return True
         (equals,) = self.raw["Conditions"][condition]["Fn::Not"]
@@ -69,6 +69,10 @@ class Template:
         between, text = argument
         return text.split(between)
 
+    def _select(self, argument: list[Any]) -> str:
+        at, parts = argument
+        return str(self._resolved(parts)[at])
+
     def _if(self, argument: list[Any]) -> Any:  # noqa: ANN401  JSON
         condition, then, otherwise = argument
         return self._resolved(then if self._holds(condition) else otherwise)
@@ -85,6 +89,7 @@ _FUNCTIONS: dict[str, Callable[[Template, Any], Any]] = {
     "Fn::GetAtt": Template._get_att,
     "Fn::If": Template._if,
     "Fn::Join": Template._join,
+    "Fn::Select": Template._select,
     "Fn::Split": Template._split,
     "Fn::Sub": Template._sub,
 }

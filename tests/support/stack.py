@@ -24,10 +24,10 @@ from devstack.aws import REGION
 from devstack.ministack import Message, MiniStack, start_ministack
 from devstack.process import log_tail
 from pipeline.cluster.templates import Layout, apply_setup, plan_setup
-from tests.conftest import remove
-from tests.deployment import deployed, package, service_folder
-from tests.factories import documents
-from tests.gate import Gate
+from tests.support.cluster import remove
+from tests.support.deployment import deployed, package, service_folder
+from tests.support.factories import documents
+from tests.support.gate import Gate
 
 STAGE = "e2e"
 NAME = f"alb-logs-{STAGE}"
@@ -65,12 +65,12 @@ class Stack:
 
     @property
     def queue_url(self) -> str:
-        """Give the address of the queue that feeds the function."""
+        """Return the address of the queue that feeds the function."""
         return self.aws.sqs().get_queue_url(QueueName=NAME)["QueueUrl"]
 
     @property
     def dlq_url(self) -> str:
-        """Give the address of the queue of what was given up."""
+        """Return the address of the queue of what was given up."""
         return self.outputs["DeadLetterQueueUrl"]
 
     def put(self, key: str, body: bytes) -> None:
@@ -82,11 +82,11 @@ class Stack:
         self.aws.sqs().send_message(QueueUrl=self.queue_url, MessageBody=json.dumps(event))
 
     def waiting(self) -> list[Message]:
-        """Give the messages of the queue."""
+        """Return the messages of the queue."""
         return self.aws.messages(self.queue_url)
 
     def given_up(self) -> list[Message]:
-        """Give the messages of the dead-letter queue."""
+        """Return the messages of the dead-letter queue."""
         return self.aws.messages(self.dlq_url)
 
     def counted(self, numbers: range) -> Counter[int]:
@@ -95,7 +95,7 @@ class Stack:
         return Counter(number for number in every if number in numbers)
 
     def announce(self) -> None:
-        """Have the bucket tell the queue of new objects."""
+        """Have the bucket notify the queue of new objects."""
         queue = {"QueueArn": self.outputs["QueueArn"], "Events": ["s3:ObjectCreated:*"]}
         self.aws.s3().put_bucket_notification_configuration(
             Bucket=BUCKET,
@@ -104,7 +104,7 @@ class Stack:
 
     @contextmanager
     def unannounced(self) -> Iterator[None]:
-        """Have the bucket tell nobody for a while."""
+        """Have the bucket notify nobody for a while."""
         self.aws.s3().put_bucket_notification_configuration(
             Bucket=BUCKET, NotificationConfiguration={}
         )
@@ -122,11 +122,11 @@ class Stack:
             time.sleep(0.3)
 
     def settled(self) -> bool:
-        """Tell whether every message was taken, or given up."""
+        """Return whether every message was taken, or given up."""
         return not self.waiting()
 
     def told(self, message: str, key: str) -> list[dict[str, Any]]:
-        """Give what the function logged about an object, in these words."""
+        """Return what the function logged about an object, in these words."""
         logs = self.aws.session().client("logs", endpoint_url=self.aws.url)
         pages = logs.get_paginator("filter_log_events").paginate(logGroupName=f"/aws/lambda/{NAME}")
         lines = [event["message"] for page in pages for event in page["events"]]
@@ -137,7 +137,7 @@ class Stack:
 
 
 def document_number(document: dict[str, Any]) -> int:
-    """Give the number of the line that a document was made of."""
+    """Return the number of the line that a document was made of."""
     return int(document["url"]["path"].removeprefix("/cart/"))
 
 
@@ -145,7 +145,7 @@ def document_number(document: dict[str, Any]) -> int:
 def started_stack(
     elasticsearch_url: str, es: Elasticsearch, factory: pytest.TempPathFactory
 ) -> Iterator[Stack]:
-    """Deploy as docs/deploy.md says, and let the bucket that exists tell the queue."""
+    """Deploy as docs/deploy.md says, and let the bucket that exists notify the queue."""
     address = urlsplit(elasticsearch_url)
     with ExitStack() as ending:
         aws = ending.enter_context(start_ministack())

@@ -10,16 +10,17 @@ from elasticsearch import Elasticsearch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from pipeline.deadline import Deadline
 from pipeline.errors import AccountingError, ObjectCorruptError, SinkUnavailableError
-from pipeline.ingest import Options, _Ingestion, context_of
+from pipeline.ingest import Ingestion, Options, Time, context_for
 from pipeline.outcome import Outcome
-from pipeline.sink.bulk import Deadline, send_items
-from pipeline.sink.encoding import create_item
+from pipeline.sink.bulk import send
+from pipeline.sink.encoding import create_action
 from pipeline.sink.store import Store
 from pipeline.source.reading import read_stream
-from tests.e2e.test_ingest import documents_in, ids_of, prepared, stored_gz, text_of
-from tests.factories import alb_line
-from tests.faults import (
+from tests.support.cluster import documents_in, prepared
+from tests.support.factories import alb_line, ids_of, stored_gz, text_of
+from tests.support.faults import (
     Fault,
     Faults,
     answering,
@@ -108,11 +109,11 @@ def run(data: bytes, store: Store, case: Object, deadline: Deadline) -> Outcome:
     """Ingest as the front doors do, by a deadline of the test's own."""
     options = Options(connections=case.connections, bulk_bytes=case.bulk_bytes)
     chunks = read_stream(io.BytesIO(data), name="x", chunk_bytes=options.chunk_bytes)
-    return _Ingestion(context_of(store, options), store, options, deadline).run(chunks)
+    return Ingestion(context_for(store, options), store, options, Time(deadline)).run(chunks)
 
 
 def at_once(seconds: float = float("inf")) -> Deadline:
-    """Give a deadline that does not wait between attempts."""
+    """Return a deadline that does not wait between attempts."""
     return Deadline(pause=lambda _: None).within(seconds)
 
 
@@ -163,7 +164,7 @@ def test_every_line_is_accounted_for_under_any_faults(
 def test_a_cluster_that_goes_away_costs_no_line(
     es: Elasticsearch, store: Store, case: Object, answered: int
 ) -> None:
-    """Wherever an object breaks off, what is told of it adds up, and a retry makes it whole."""
+    """Wherever an object breaks off, what is reported adds up, and a retry makes it whole."""
     written = write(case.shape)
     text = text_of(written.lines)
     faults = (case.faults * 9)[:answered]
@@ -190,7 +191,7 @@ def test_replies_that_are_not_those_of_the_documents_are_seen(
     doubled = data.draw(places.filter(lambda place: place != dropped), label="doubled")
     where = data.draw(places, label="where")
     ids = [f"{next(RUNS)}-{at}" for at in range(number)]
-    items = [create_item(f"{store.prefix}-plain", id_, b"{}") for id_ in ids]
+    actions = [create_action(id_, f"{store.prefix}-plain", b"{}") for id_ in ids]
 
     def edit(replies: list[object]) -> list[object]:
         left = [reply for at, reply in enumerate(replies) if at != dropped]
@@ -198,5 +199,5 @@ def test_replies_that_are_not_those_of_the_documents_are_seen(
 
     spoiled = Faults(es, edited(edit))
 
-    with pytest.raises(AccountingError, match=r"a reply for .* stands where"):
-        send_items(ids, items, es=spoiled.es, deadline=at_once())
+    with pytest.raises(AccountingError, match=r"a reply for .* came where"):
+        send(actions, es=spoiled.es, deadline=at_once())

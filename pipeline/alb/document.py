@@ -145,11 +145,13 @@ class Document:
 def to_document(record: Record, line: bytes, context: Context) -> Document:
     """Build the document of one parsed line; `line` is its raw bytes without the line end."""
     privacy = context.privacy
+    redacted = privacy.redacted(record)
+    fields = line_fields(redacted)
     flat: dict[str, Any] = {
         **context.same,
         "event.original": line.decode("utf-8", "replace") if context.keep_original else None,
-        **privacy.masked(line_fields(privacy.redacted(record))),
-        **dict.fromkeys(_repeated(record)),
+        **privacy.masked(fields),
+        **dict.fromkeys(_repeated(redacted, fields)),
     }
     return Document(
         id=document_id(line),
@@ -305,7 +307,7 @@ def _split_load_balancer(text: str) -> tuple[str, str]:
 
 
 def _split_list(text: str, by: str) -> tuple[list[str] | None]:
-    return (present(text.split(by)) or None,)
+    return (present(text, by) or None,)
 
 
 def _split_domain(text: str) -> tuple[str | None]:
@@ -385,17 +387,13 @@ _SERVER_ERROR = 500
 _ERROR = 400
 
 
-def _repeated(record: Record) -> Iterator[str]:
+def _repeated(record: Record, fields: dict[str, Part]) -> Iterator[str]:
     """Yield the fields of lists that say no more than the target's own address and status."""
-    values = record.values
-    targets, statuses = (
-        _split_list(str(values.get(column, "")), " ")[0] or []
-        for column in ("target_port_list", "target_status_code_list")
-    )
-    if targets == [values.get("target_port")]:
+    if fields.get(_TARGETS) == [record.values.get("target_port")]:
         yield _TARGETS
-    if [_as_status(each) for each in statuses] == [values.get("target_status_code", _NO_STATUS)]:
-        yield _STATUSES
+    match fields.get(_STATUSES):
+        case [only] if _as_status(only) == record.values.get("target_status_code", _NO_STATUS):
+            yield _STATUSES
 
 
 _ACCESS_FIELDS = {column.name: column.fields[0].name for column in COLUMNS[Kind.ACCESS]}

@@ -12,7 +12,6 @@ Python. Escapes are decoded by way of quoted-printable, whose `=HH` has a decode
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
 
 
 def decode_text(token: str) -> str | None:
@@ -34,26 +33,28 @@ def decode_tail(tail: str) -> list[str]:
     They are decoded as one text: its parts in quotes stay as they are, the spaces between become a
     separator that no value holds.
     """
-    separator = _separator(tail)
-    parts = tail.replace("=", "=3D").split('"')
+    if "\\x" not in tail:
+        text = tail.encode("latin-1").decode("utf-8", "replace")
+        return present(_separated(text, "\n"), "\n")
+    # A value may hold any character by an escape, but no tail can be made to hold its own digest.
+    separator = f"\n{hashlib.sha256(tail.encode('latin-1')).hexdigest()[:_DIGITS]}\n"
+    raw = _unescaped(_separated(tail.replace("=", "=3D"), separator).encode("latin-1"))
+    return present(raw.decode("utf-8", "replace"), separator)
+
+
+def present(text: str, separator: str) -> list[str]:
+    """Split a text into the parts that are neither `-` nor empty."""
+    parts = list(filter(None, text.split(separator)))
+    dashes = f"{separator}-{separator}" in f"{separator}{text}{separator}"
+    return [part for part in parts if part != "-"] if dashes else parts
+
+
+def _separated(tail: str, separator: str) -> str:
+    """Write a separator for each space between values, and leave out the quotes around them."""
+    parts = tail.split('"')
     unquoted = '"'.join(parts[0::2]).replace("\\x", "=5Cx").replace(" ", separator)
     parts[0::2] = unquoted.split('"')
-    raw = _unescaped("".join(parts).encode("latin-1"))
-    return present(raw.decode("utf-8", "replace").split(separator))
-
-
-def present(texts: Iterable[str]) -> list[str]:
-    """Return the texts that are neither `-` nor empty."""
-    found = list(filter(None, texts))
-    return [text for text in found if text != "-"] if "-" in found else found
-
-
-def _separator(tail: str) -> str:
-    """Return a text that no value holds: a line feed; with escapes, which can hold one, more."""
-    if "\\x" not in tail:
-        return "\n"
-    digest = hashlib.sha256(tail.encode("latin-1")).hexdigest()
-    return f"\n{digest[:_DIGITS]}\n"
+    return "".join(parts)
 
 
 def _unescaped(raw: bytes) -> bytes:
@@ -66,4 +67,4 @@ def _unescaped(raw: bytes) -> bytes:
 
 _NO_ESCAPE = re.compile(rb"\\x(?![0-9a-fA-F]{2})")
 _LONG_ESCAPE = re.compile(rb"\\x000000(?=[0-9a-fA-F]{2})")
-_DIGITS = 16  # 64 bits: no tail can be made to hold its own digest
+_DIGITS = 16

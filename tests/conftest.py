@@ -6,6 +6,7 @@ index prefix of its own, so tests do not see each other. No test is skipped for 
 """
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from functools import cache
@@ -22,6 +23,17 @@ from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.config import Config
 from pipeline.sink.store import Store, open_store
 from tests.support.cluster import remove
+
+
+def pytest_configure() -> None:
+    """
+    Have commands that tests start end at SIGINT, as they do on a terminal.
+
+    A shell starts what it runs in the background, as some CI does, with SIGINT ignored, and every
+    process below inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -224,13 +224,11 @@ class Plain:
             return None
         try:
             index, text = self._encode(match, id_)
-            if self._privacy:
-                text = self._privacy.without_dropped(text)
-            if self._filter and _known(self._filter.excludes(match)):
-                return index, None
         except NotPlainError:
             return None
-        return index, text
+        if self._filter and self._filter.excludes(match):
+            return index, None
+        return index, self._privacy.without_dropped(text) if self._privacy else text
 
     def _check(self, type_: str, time: str, elb: str, url: str) -> None:
         if not self._earliest <= time[:19] <= self._latest or '"' in url:

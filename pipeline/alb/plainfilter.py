@@ -24,17 +24,17 @@ class PlainFilter:
 
     def __init__(self, context: Context) -> None:
         same = same_fields(Kind.ACCESS, context)
-        self._rules: list[tuple[Rule, list[Check] | None]] = []
+        self._rules: list[tuple[Rule, list[Check]]] = []
         for rule in context.exclude:
             varying = [each for each in rule.conditions if each.field not in same]
+            if any(each.field not in _OF_LINES for each in varying):
+                continue  # no access line has this field: it is of another log
             if all(each in varying or each.matches(same[each.field]) for each in rule.conditions):
-                self._rules.append((rule, _checks(varying)))
+                self._rules.append((rule, [_check(each) for each in varying]))
 
-    def excludes(self, match: Match) -> bool | None:
-        """Return whether a rule excludes the line; None if this cannot be told here."""
+    def excludes(self, match: Match) -> bool:
+        """Return whether a rule excludes the line."""
         for rule, checks in self._rules:
-            if checks is None:
-                return None
             for check in checks:
                 if not check(match):
                     break
@@ -44,20 +44,13 @@ class PlainFilter:
         return False
 
 
-def _checks(conditions: Sequence[Condition]) -> list[Check] | None:
-    checks = [_check(condition) for condition in conditions]
-    known = [check for check in checks if check is not None]
-    return known if len(known) == len(checks) else None
-
-
 @lru_cache(maxsize=256)
-def _check(condition: Condition) -> Check | None:
+def _check(condition: Condition) -> Check:
     """Return the check of a condition, made once, for the sake of what it memoises."""
     read = _DIRECT.get(condition.field)
     if read is not None:
         return lambda match: condition.matches(read(match))
-    sources = _SOURCES.get(condition.field)
-    return _check_texts(condition, sources) if sources else None
+    return _check_texts(condition, _SOURCES[condition.field])
 
 
 def _check_texts(condition: Condition, sources: Sequence["_Source"]) -> Check:
@@ -200,3 +193,5 @@ _DIRECT: dict[str, Callable[[Match], object]] = {
         for field in _ACCESS[leg].fields
     },
 }
+_OF_LINES = _SOURCES.keys() | _DIRECT.keys()
+"""The fields that an access line can have; a test compares them with the list of fields."""

@@ -43,7 +43,7 @@ class PlainPrivacy:
             parts = redacted
         ip, url, query, actions, rest, *_ = parts
         if self._addresses:
-            masked = self._addresses.masked(line, parts)
+            masked = self._addresses.masked(line, ip)
             if masked is None:
                 return None
             ip = masked
@@ -109,13 +109,9 @@ class _Addresses:
     def __init__(self, bits: Bits) -> None:
         self._mask = lru_cache(maxsize=_CACHED)(lambda ip: masked_ip(ip, bits))
 
-    def masked(self, line: str, parts: Parts) -> str | None:
-        """Return the address; None where it is none, or may be in other parts of the line."""
-        ip, *others = parts
-        again = ":" in ip or line.count(ip) > 1
-        if again and any(part and mentions(part, ip) for part in others):
-            return None
-        return self._mask(ip)
+    def masked(self, line: str, ip: str) -> str | None:
+        """Return the address; None where it is none, or may stand elsewhere in the line too."""
+        return None if mentions(line, ip) > 1 else self._mask(ip)
 
 
 def _remove(source: dict[str, Any], path: list[str]) -> None:

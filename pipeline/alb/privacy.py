@@ -100,9 +100,9 @@ def _leading(number: int, zeros: int) -> int:
     return number >> zeros << zeros
 
 
-def mentions(text: str, ip: str) -> bool:
-    """Check whether a text may hold an address, plain or percent-encoded."""
-    return ip in text or (":" in ip and ip in text.lower().replace("%3a", ":"))
+def mentions(text: str, ip: str) -> int:
+    """Count how often a text may hold an address, in either case, plain or percent-encoded."""
+    return text.lower().replace("%3a", ":").count(ip.lower()) if ":" in ip else text.count(ip)
 
 
 def _elsewhere(flat: dict[str, Any], ip: str, short: str) -> dict[str, Any]:

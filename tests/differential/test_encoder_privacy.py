@@ -129,6 +129,16 @@ def is_filterable(name: str) -> bool:
     return True
 
 
+OF_OTHER_LOGS = sorted(
+    {
+        field.name
+        for kind in (Kind.CONNECTION, Kind.HEALTH_CHECK)
+        for field in fields_of(kind)
+        if is_filterable(field.name)
+    }
+    - {field.name for field in fields_of(Kind.ACCESS)}
+    - set(CONSTANTS[Kind.ACCESS])
+)
 FILTERABLE = sorted(
     {field.name for field in fields_of(Kind.ACCESS) if is_filterable(field.name)}
     - set(CONSTANTS[Kind.ACCESS])
@@ -149,6 +159,23 @@ def test_every_field_can_be_filtered_by(name: str) -> None:
         assert [each.id for each in fast.actions] == [each.id for each in slow.actions], value
         assert fast.filtered == slow.filtered
         assert fast.filtered > 0 or "@" in value
+
+
+@pytest.mark.parametrize("ip", ["203.0.113.7", "2001:db8::7"])
+def test_the_clients_address_is_masked_in_whatever_column_it_stands(ip: str) -> None:
+    """Both paths leave the same of an address, wherever the line repeats it."""
+    places = {
+        **dict.fromkeys(("type", "ssl_cipher", "conn_trace_id", "ip_address"), ip),
+        **dict.fromkeys(("user_agent", "domain_name", "actions_executed"), f'"{ip}"'),
+        "elb": f"app/{ip}/50dc6c495c0c9188",
+        "target_port": f"{ip}:80",
+        "trace_id": f'"Root=1-2;{ip}"',
+        "request_line": f'"GET https://h:443/ HTTP/{ip}"',
+    }
+    for column, text in places.items():
+        line = alb_line(0, **{"client_port": f"{ip}:1", column: text})
+        for context in (ACCESS, AUTO):
+            assert_all_same(iter([line]), under(context, ANONYMIZE_IP="24,48"))
 
 
 @pytest.mark.parametrize("name", CONSTANTS[Kind.ACCESS])
@@ -182,8 +209,15 @@ def test_no_field_needs_the_slow_path() -> None:
     made = list(ordinary_lines(11, 500, start=START))
     chunk = Chunk(0, b"".join(line + b"\n" for line in made), len(made))
 
-    for name in FILTERABLE:
+    for name in (*FILTERABLE, *OF_OTHER_LOGS):
         assert encode_chunk(chunk, under(ACCESS, EXCLUDE=f"{name}=0")).fallback == 0, name
+
+
+@pytest.mark.parametrize("name", OF_OTHER_LOGS)
+def test_a_field_of_another_log_excludes_no_access_line(name: str) -> None:
+    """Such a rule, which is for another log of the same function, holds for no access line."""
+    assert_all_same(iter(every_line()), under(ACCESS, EXCLUDE=f"{name}=*"))
+    assert_all_same(iter(every_line()), under(ACCESS, EXCLUDE=f"{name}=*;{FILTERABLE[0]}=x*"))
 
 
 def test_a_share_is_the_same_however_lines_are_chunked() -> None:

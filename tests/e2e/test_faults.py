@@ -26,7 +26,7 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, cycle, repeat
 from pathlib import Path
 from threading import Event, Lock, Timer
@@ -425,7 +425,7 @@ def wait_until_begun(target: Target, processes: list["subprocess.Popen[bytes]"])
 @pytest.mark.parametrize("seed", range(1 + RUNS // 25))
 def test_a_server_that_dies_costs_no_line(target: Target, seed: int, way: str) -> None:
     """Killed or shut down amid two objects: a process that waits is done, another says so."""
-    objects = write(2 * seed), write(2 * seed + 1)
+    objects = write(2 * seed), write(2 * seed + 1, start=START - timedelta(hours=12))
     path = target.save(gz(objects[1].lines))
     dead, straight = Event(), {"ALB_LOGS_ES_URL": target.server.url}
     processes = [

@@ -104,10 +104,11 @@ def ingest_object(
         case ObjectChangedError() if before or ref.version_id:
             present = replace(ref, etag=None, version_id=None, continuation=None)
             outcome = _ingest_object(present, s3, store, options, time)
-            return replace(outcome, changed=not isinstance(outcome.error, ObjectMissingError))
+            there = not isinstance(outcome.error, ObjectMissingError)
+            return replace(outcome, changed=there, anew=True)
         case ObjectNotAlbError() if before and before.start:
             whole = replace(ref, version_id=before.start.version_id, continuation=None)
-            return _ingest_object(whole, s3, store, options, time)
+            return replace(_ingest_object(whole, s3, store, options, time), anew=True)
     return outcome
 
 

@@ -76,12 +76,14 @@ class Outcome:
 
     `rest` is where to go on, where only the time was up: all lines before it are accounted for.
     `changed`: the object was overwritten since it was announced, and is read as it is now.
+    `anew`: it was read from its start, though a message said where to go on.
     """
 
     tally: Tally
     error: PipelineError | None = None
     rest: ResumePoint | None = None
     changed: bool = False
+    anew: bool = False
 
 
 def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:

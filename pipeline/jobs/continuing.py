@@ -34,7 +34,7 @@ class Left:
             etag=ref.etag,
             version_id=ref.version_id,
         )
-        tally = Counter(before.tally)
+        tally = Counter({} if self.outcome.anew else before.tally)
         tally.update(self.outcome.tally.as_dict())
         hop = before.hop + 1 if rest else before.hop
         return replace(before, hop=hop, start=rest or before.start, tally=dict(tally))

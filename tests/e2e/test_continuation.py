@@ -134,6 +134,25 @@ def test_an_object_that_changed_is_read_anew(world: World, store: Store) -> None
     )
 
 
+def test_lines_of_what_was_overwritten_are_not_counted_on(world: World) -> None:
+    """An object that is begun anew, and is not done again, has counted its own lines alone."""
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gzip.compress(TEXT, 1))
+    rest = begun(world)
+    others = ordinary_lines(23, 40_000, start=START)
+    world.s3.put_object(Bucket=BUCKET, Key=KEY, Body=gz(*others))
+
+    queued = [rest]
+    for tenths in range(20, 40, 2):  # a slow machine takes longer to get on
+        if queued != [rest]:
+            break
+        world.invoke(rest, seconds=tenths / 10)
+        queued = world.queued() or queued
+
+    continued = queued[0]["albLogsContinuation"]
+    assert rest["albLogsContinuation"]["start"]["etag"] != continued["start"]["etag"]
+    assert continued["start"]["offset"] == continued["tally"]["bytes"]
+
+
 def test_what_was_not_begun_is_queued_again(world: World) -> None:
     """With hardly any time left an object is neither begun nor failed: it goes to the queue."""
     assert world.invoke(s3_event(BUCKET, KEY), seconds=1.1) == []

@@ -413,7 +413,9 @@ def fed(process: "subprocess.Popen[bytes]", written: Written, dead: Event) -> Ru
 def wait_until_begun(target: Target, processes: list["subprocess.Popen[bytes]"]) -> None:
     """Wait until each process, which has a day of its own, is in the middle of its object."""
     begun: list[bool] = []
+    last = time.monotonic() + PATIENCE
     while begun.count(True) < len(processes):
+        assert time.monotonic() < last
         time.sleep(0.01)
         assert [None, None] == [process.poll() for process in processes]
         found = target.es.indices.stats(index=f"{target.prefix}-access-*", metric="indexing")

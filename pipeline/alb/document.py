@@ -137,7 +137,6 @@ def _zulu(moment: datetime, precision: str) -> str:
 class Document:
     """One document to be created in Elasticsearch."""
 
-    id: str
     index: str
     source: dict[str, Any]
 
@@ -154,7 +153,6 @@ def to_document(record: Record, line: bytes, context: Context) -> Document:
         **dict.fromkeys(_repeated(redacted, fields)),
     }
     return Document(
-        id=document_id(line),
         index=index_name(record.kind, str(record.values[TIME_COLUMN[record.kind]]), context),
         source=nest(
             {

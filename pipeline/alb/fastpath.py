@@ -28,7 +28,7 @@ import orjson
 from pipeline.alb.document import Context, Period, nest
 from pipeline.alb.escapes import decode_text
 from pipeline.alb.fields import COLUMNS, DURATION, ERROR_ORIGIN, OUTCOME, TAIL, Kind
-from pipeline.alb.plainfilter import PlainFilter
+from pipeline.alb.plainfilter import PlainFilter, tokens
 from pipeline.alb.plainprivacy import AGENT, plain_privacy
 
 # --- the expression, in the order of the line ----------------------------------------------------
@@ -124,7 +124,7 @@ SLOTS = [
     *("time", "outcome", "event", "standing", "answered", "line", "ip", "port", "received"),
     *("method", "sent", "status", "version", "url", "parts", "objects"),
 ]
-"""What `Plain` fills in, in order; a test compares it with `slots_of_shape`."""
+"""What `Plain` fills in, in order; a test compares it with `slots_of_shapes`."""
 
 # Of a line that has all that lines of today have, more is in the format string itself.
 _LEGS = [_FIELD[f"{leg}_processing_time"] for leg in ("request", "target", "response")]
@@ -301,7 +301,6 @@ def _known(part: _Known | None) -> _Known:
 
 _ABSENT = ("", "-", None)
 _SAFE_DIGITS = 18  # of a number that is sure to fit 64 bits
-_TOKEN = re.compile(r'"([^"]*)"|([^ "]+)')
 
 
 def _members(members: dict[str, Any]) -> str:
@@ -331,10 +330,6 @@ def _present(text: str | None) -> str | None:
 
 def _listed(text: str, by: str) -> list[str] | None:
     return [item for item in text.split(by) if item not in _ABSENT] or None
-
-
-def _tokens(text: str | None) -> list[str]:
-    return [quoted or word for quoted, word in _TOKEN.findall(text or "")]
 
 
 # --- the fragments, in the order of the line -----------------------------------------------------
@@ -399,7 +394,7 @@ def _answered(
     `actions` are the seven columns of `_ACTIONS`.
     """
     ip, port = _target_address(target)
-    acted = dict(zip(_ACTIONS, _tokens(actions), strict=False))
+    acted = dict(zip(_ACTIONS, tokens(actions), strict=False))
     flat = {
         _TARGET_IP: ip,
         _TARGET_PORT: port,
@@ -494,7 +489,7 @@ def _secured(tls: str, names: str | None, priority: str | None) -> tuple[str, st
     `tls` is cipher, protocol and target group, `names` the domain's name and the certificate.
     """
     cipher, protocol, group = map(_present, tls.split(" "))
-    domain, certificate = _tokens(names or '"-" "-"')
+    domain, certificate = tokens(names or '"-" "-"')
     rule = _present(priority)
     if protocol not in _PROTOCOLS or (rule and len(rule) > _SAFE_DIGITS):
         raise NotPlainError
@@ -616,11 +611,11 @@ _TRANSFORMS = ("transformed_host", "transformed_uri", "request_transform_status"
 
 def _rest(rest: str | None) -> tuple[str, dict[str, str | None]]:
     """Return the columns after the connection as members of `aws.elb`, and the node's field."""
-    tokens = [_present(token) for token in _tokens(rest)]
-    named = dict(zip((*_TRANSFORMS, "ip_address"), tokens, strict=False))
+    present = [_present(token) for token in tokens(rest)]
+    named = dict(zip((*_TRANSFORMS, "ip_address"), present, strict=False))
     if (named.get("ip_address") or "")[:1] == "[":
         raise NotPlainError
-    extra = [token for token in tokens[len(named) :] if token]
+    extra = [token for token in present[len(named) :] if token]
     node = {_FIELD["ip_address"]: named.pop("ip_address", None)}
     elb = {_FIELD[column]: token for column, token in named.items()} | {TAIL.name: extra or None}
     return _below("aws.elb", elb), node

@@ -164,7 +164,7 @@ class _Reader:
 
     def _share(self, text: _Text) -> tuple[_Text, int]:
         """Split `@0.1` off the end of a rule."""
-        body, sign, share = _cut_last(text, "@")
+        body, sign, share = _cut(text, "@", -1)
         if not sign or not _SHARE.fullmatch(_string(share).strip()):
             return text, 0
         number = _string(share).strip()
@@ -225,11 +225,6 @@ def _split(text: _Text, sign: str) -> list[_Text]:
     return [text[begin:end] for begin, end in zip(begins, ends, strict=True)]
 
 
-def _cut(text: _Text, sign: str) -> tuple[_Text, bool, _Text]:
+def _cut(text: _Text, sign: str, which: int = 0) -> tuple[_Text, bool, _Text]:
     found = _signs(text, sign)
-    return (text[: found[0]], True, text[found[0] + 1 :]) if found else (text, False, ())
-
-
-def _cut_last(text: _Text, sign: str) -> tuple[_Text, bool, _Text]:
-    found = _signs(text, sign)
-    return (text[: found[-1]], True, text[found[-1] + 1 :]) if found else (text, False, ())
+    return (text[: found[which]], True, text[found[which] + 1 :]) if found else (text, False, ())

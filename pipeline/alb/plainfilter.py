@@ -89,7 +89,12 @@ def _value(column: Column, text: str | None) -> Value | None:
 
 _Source = tuple[Column, Callable[[Match], str | None]]
 
-_QUOTED = re.compile(r'"([^"]*)"|([^ "]+)')
+_TOKEN = re.compile(r'"([^"]*)"|([^ "]+)')
+
+
+def tokens(text: str | None) -> list[str]:
+    """Return the tokens of several columns that are in one group, without their quotes."""
+    return [quoted or word for quoted, word in _TOKEN.findall(text or "")]
 
 
 def _group(name: str) -> Callable[[Match], str | None]:
@@ -104,18 +109,18 @@ def _token(name: str, number: int) -> Callable[[Match], str | None]:
     """Return a reader of one of several tokens that are in one group."""
 
     @lru_cache(maxsize=4_096)
-    def token(text: str) -> str | None:
-        tokens = [quoted or word for quoted, word in _QUOTED.findall(text)]
-        return tokens[number] if number < len(tokens) else None
+    def token(text: str | None) -> str | None:
+        found = tokens(text)
+        return found[number] if number < len(found) else None
 
-    return lambda match: token(match[name] or "")
+    return lambda match: token(match[name])
 
 
 @lru_cache(maxsize=4_096)
 def _extra(rest: str) -> list[str]:
     """Return the values after the last known column."""
-    tokens = [quoted or word for quoted, word in _QUOTED.findall(rest)]
-    return [token for token in tokens[len(_TOGETHER["rest"]) :] if token not in {"", "-"}]
+    after = tokens(rest)[len(_TOGETHER["rest"]) :]
+    return [token for token in after if token not in {"", "-"}]
 
 
 def _seconds(name: str) -> Callable[[Match], float | None]:

@@ -16,8 +16,6 @@ from pipeline.sink.letters import full_letter, minimal_letter
 from pipeline.sink.refusals import Refused
 from pipeline.sink.store import Store
 
-BODY_BYTES = 2_000_000
-
 
 def rejects_of(batch: Batch, replies: Replies, context: Context) -> list[Reject]:
     """Return all rejects of a batch: lines that did not parse, documents that were refused."""
@@ -38,7 +36,7 @@ def write_dead_letters(
     context: Context,
     store: Store,
     deadline: Deadline,
-    body_bytes: int = BODY_BYTES,
+    body_bytes: int,
 ) -> int:
     """
     Write the dead letters of rejects; return how many were acknowledged: all, or it raises.

@@ -29,14 +29,14 @@ _TEXT = bytes(range(32, 127)) + b"\t\r\n"
 @dataclass(slots=True)
 class Doubt:
     """
-    The rejects of one object that are held back. `sure`: a line of the object was parsed before.
+    The rejects of one object that are held back.
 
     `rejected` counts the lines rejected so far, those of earlier invocations included.
     """
 
-    sure: bool = False
     most_rejects: int = MOST_REJECTS
     rejected: int = 0
+    _sure: bool = field(default=False, init=False)  # a line of the object was parsed
     _held: Batch = field(default_factory=lambda: Batch(read=0, size=0))
     _held_bytes: int = 0
 
@@ -52,7 +52,7 @@ class Doubt:
         Raises TooManyRejectsError.
         """
         self.count(len(batch.rejects))
-        if self.sure:
+        if self._sure:
             return batch
         self._held = _joined(self._held, replace(batch, rejects=self._light(batch.rejects)))
         proven = batch.actions or batch.filtered  # only a line that parses is filtered
@@ -84,7 +84,7 @@ class Doubt:
 
     def _release(self) -> Batch:
         released, self._held = self._held, Batch(read=0, size=0)
-        self.sure = True
+        self._sure = True
         return released
 
     def _light(self, rejects: list[Reject]) -> list[Reject]:

@@ -26,7 +26,7 @@ from pipeline.alb.fastpath import Plain
 from pipeline.alb.fields import Kind
 from pipeline.alb.filters import is_excluded
 from pipeline.alb.parsing import ABOUT, Reason, Record, Unparsed, kind_of_line, parse_line
-from pipeline.source.reading import Chunk, LongLine
+from pipeline.source.reading import Chunk, LongLine, without_end
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,8 @@ def encode_by_reference(chunk: Chunk, context: Context) -> Batch:
 _Encoded = tuple[str, str | None]
 """A document's index and bulk lines, or no lines if a rule excludes it."""
 
+_EXCLUDED: _Encoded = ("", None)
+
 _Fast = Callable[[bytes, str], _Encoded | None]
 
 
@@ -161,10 +163,8 @@ def _lines_among_blanks(chunk: Chunk) -> tuple[list[tuple[bytes, int]], int]:
     r"""Return the lines that are not blank, and how many are, runs of those at once."""
     lines, position = [], 0
     while found := _LINE.match(chunk.data, position):
-        position, line = found.end(), found[1]
-        content = line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line
-        if content.strip(b" \t"):
-            lines.append((content, chunk.offset + found.start(1)))
+        position = found.end()
+        lines.append((without_end(found[1]), chunk.offset + found.start(1)))
     # Counted from the text, not from what the reader says: the books compare the two.
     last = chunk.data[-1:] not in (b"", b"\n")
     return lines, chunk.data.count(b"\n") + last - len(lines)
@@ -183,9 +183,9 @@ def _encode_by_reference(line: bytes, id_: str, context: Context) -> _Encoded | 
     if isinstance(record, Unparsed):
         quoting = context.privacy.rejected_lines
         return record if quoting else Unparsed(record.reason, ABOUT[record.reason])
-    document = to_document(record, line, context)
     if context.exclude and _is_excluded(record, line, context):
-        return document.index, None
+        return _EXCLUDED
+    document = to_document(record, line, context)
     source = orjson.dumps(document.source)
     return document.index, create_action(id_, document.index, source).text
 

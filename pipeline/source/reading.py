@@ -332,7 +332,7 @@ class _LongLineBuilder:
 
     def build(self, offset: int) -> LongLine:
         """Return the line, which begins at an offset of the object's text."""
-        self._absorb(_content(self._held))
+        self._absorb(without_end(self._held))
         return LongLine(
             offset, offset + self._size, self._head, self._length, self._digest.digest()
         )
@@ -348,6 +348,6 @@ class _LongLineBuilder:
         self._digest.update(data)
 
 
-def _content(line: bytes) -> bytes:
+def without_end(line: bytes) -> bytes:
     r"""Take the line end off, ``\n`` or ``\r\n``."""
     return line[:-1].removesuffix(b"\r") if line.endswith(b"\n") else line

@@ -170,7 +170,9 @@ def test_every_field_of_a_dead_letter_is_mapped(es: Elasticsearch, strict_prefix
     rejects += encode_chunk(long, context).rejects
     store = Store(es, strict_prefix, Period.DAY)
 
-    written = write_dead_letters(rejects, context=context, store=store, deadline=Deadline())
+    written = write_dead_letters(
+        rejects, context=context, store=store, deadline=Deadline(), body_bytes=2_000_000
+    )
 
     assert 101 == written
     es.indices.refresh(index=store.dead_letters)

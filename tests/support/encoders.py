@@ -1,6 +1,7 @@
 """Compare the two encoders line by line, on lines that are nearly right."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 
 import orjson
@@ -32,15 +33,17 @@ def assert_same(lines: list[bytes], context: Context) -> Batch:
 
     fast, slow = encode_chunk(chunk, context), encode_by_reference(chunk, context)
 
-    assert [(each.id, each.index, each.offset, each.line) for each in fast.actions] == [
-        (each.id, each.index, each.offset, each.line) for each in slow.actions
-    ]
-    assert fast.rejects == slow.rejects
-    assert (fast.blank, fast.filtered) == (slow.blank, slow.filtered)
-    assert fast.indices == slow.indices
-    for one, other in zip(fast.actions, slow.actions, strict=True):
-        assert orjson.loads(one.source) == orjson.loads(other.source), one.line
+    assert_equal(fast, slow)
     return fast
+
+
+def assert_equal(fast: Batch, slow: Batch) -> None:
+    """Compare what both paths made of a chunk; how they wrote the JSON makes no difference."""
+    for one, other in zip(fast.actions, slow.actions, strict=True):
+        assert one._replace(text="") == other._replace(text="")
+        assert one.text == other.text or orjson.loads(one.source) == orjson.loads(other.source)
+    plain = replace(fast, actions=[], fallback=0)
+    assert plain == replace(slow, actions=[], fallback=0)
 
 
 def assert_all_same(lines: Iterator[bytes], context: Context = ACCESS) -> float:

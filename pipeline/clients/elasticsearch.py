@@ -49,7 +49,7 @@ def make_elasticsearch(config: Config) -> Elasticsearch:
         "http_compress": config.es_compress,
         "connections_per_node": config.es_connections + 1,
         "node_class": _Node,
-        "serializer": OrjsonSerializer(),  # a bulk reply has a line for each document
+        "serializer": _Json(),
         **_address(config),
         **_authentication(config),
     }
@@ -70,6 +70,25 @@ def _made(options: dict[str, Any]) -> Elasticsearch | None:
         return Elasticsearch(**options)
     except ValueError:
         return None
+
+
+class _Json(OrjsonSerializer):
+    """
+    Read answers fast, as a bulk reply has a line for each document; and those that are odd, too.
+
+    Elasticsearch stores half of a surrogate pair as it comes, which orjson refuses: one such
+    document would make a whole page of them unreadable.
+    """
+
+    def json_loads(self, data: bytes) -> Any:  # noqa: ANN401  JSON as it comes
+        """Read an answer; ValueError if it is no JSON, or nested too deeply."""
+        try:
+            return super().json_loads(data)
+        except ValueError:
+            try:
+                return json.loads(data)
+            except RecursionError as error:
+                raise ValueError("the answer is nested too deeply") from error
 
 
 class _Node(Urllib3HttpNode):

@@ -555,7 +555,12 @@ def test_metrics_say_what_happened(world: World) -> None:
     created = datetime.fromisoformat(CREATED)
     (lag,) = metrics["IngestLag"]
     assert (before - created).total_seconds() <= lag <= (after - created).total_seconds()
-    assert set(METRICS) - {"StartErrors", "AccountingErrors", "Continuations"} == set(metrics)
+    assert set(METRICS) - {
+        "StartErrors",
+        "AccountingErrors",
+        "Continuations",
+        "LedgerErrors",
+    } == set(metrics)
 
 
 def test_privacy_settings_and_filters_reach_the_function(

@@ -7,7 +7,7 @@ deadline. A message whose answer was lost is in the queue twice, which is harmle
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -54,19 +54,20 @@ class BatchSender:
 
     def send(self, messages: Sequence[str], deadline: Deadline) -> list[PipelineError | None]:
         """Send one batch; return for each message the error by which it is not queued, or None."""
-        errors: dict[int, PipelineError] = {}
-        waiting = list(range(len(messages)))
+        waiting = dict(enumerate(messages))
+        errors: dict[int, PipelineError | None] = {}
         for attempt in count():
-            seconds = max(_LEAST_SECONDS, deadline.seconds_left)
-            sent = self._attempt({at: messages[at] for at in waiting}, seconds)
-            errors = {at: error for at, error in errors.items() if at not in waiting} | sent
-            waiting = [at for at, error in sent.items() if isinstance(error, RetriableError)]
+            sent = self._attempt(waiting, max(_LEAST_SECONDS, deadline.seconds_left))
+            errors |= sent
+            waiting = {at: messages[at] for at in sent if isinstance(sent[at], RetriableError)}
             if not waiting or not deadline.back_off(attempt):
                 break
-        return [errors.get(at) for at in range(len(messages))]
+        return [errors[at] for at in range(len(messages))]
 
-    def _attempt(self, messages: dict[int, str], seconds: float) -> dict[int, PipelineError]:
-        """Send messages once; return the error of each that SQS has not confirmed."""
+    def _attempt(
+        self, messages: Mapping[int, str], seconds: float
+    ) -> Mapping[int, PipelineError | None]:
+        """Send messages once; return for each its error, unless SQS has confirmed it."""
         try:
             with aws_errors(Action.SEND_MESSAGE, self._subject):
                 answer = self._client(seconds).send_message_batch(
@@ -78,7 +79,8 @@ class BatchSender:
         confirmed = {each["Id"] for each in answer.get("Successful", ())}
         refused = {each["Id"]: each for each in answer.get("Failed", ())}
         return {
-            at: self._refusal(refused.get(f"{at}")) for at in messages if f"{at}" not in confirmed
+            at: None if f"{at}" in confirmed else self._refusal(refused.get(f"{at}"))
+            for at in messages
         }
 
     def _refusal(self, refused: "Refused | None") -> PipelineError:

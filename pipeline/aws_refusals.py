@@ -289,15 +289,16 @@ _TABLE = (
         "ALB_LOGS_BUCKET_ROLES: {subject} cannot be assumed: {error}. The role must exist, its "
         "trust policy must name who runs this, and who runs this needs sts:AssumeRole on it",
     ),
-    # The rest of an object, to the function's own queue
+    # A message about an object, to the function's queue
     _Refusal(
         _MESSAGE, {*_LATER, _UNREACHABLE}, RetriableError, "{subject} cannot be queued now: {error}"
     ),
     _Refusal(
         _MESSAGE,
         {_ANY},
-        RetriableError,
-        "{subject} cannot be queued: {error}. Grant sqs:SendMessage on the function's own queue",
+        ConfigError,
+        "{subject} cannot be queued: {error}. Check the address of the function's queue, and grant "
+        "sqs:SendMessage on it",
     ),
 )
 """Of each action every sign; the row of its most specific one decides."""

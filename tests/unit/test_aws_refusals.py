@@ -146,7 +146,7 @@ def test_a_message_is_refused() -> None:
     denied = aws_refusal(refused("AccessDenied", 403), Action.SEND_MESSAGE, subject)
     later = aws_refusal(refused("ServiceUnavailable", 503), Action.SEND_MESSAGE, subject)
 
-    assert [RetriableError] * 2 == [type(denied), type(later)]
+    assert [ConfigError, RetriableError] == [type(denied), type(later)]
     assert str(denied).startswith(f"{subject} cannot be queued: ")
     assert "sqs:SendMessage" in str(denied)
     assert str(later).startswith(f"{subject} cannot be queued now: ")

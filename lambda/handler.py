@@ -29,11 +29,13 @@ from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from pipeline.deadline import Deadline
-from pipeline.errors import PipelineError
+from pipeline.errors import NotificationError, PipelineError
 from pipeline.jobs.invocation import Finished, Invocation, Report, time_for_objects
 from pipeline.jobs.redelivery import ask_again_soon
 from pipeline.jobs.reports import logged, measured
+from pipeline.jobs.tasks import Results, result_of, work_through_tasks
 from pipeline.metrics import METRICS
+from pipeline.source.batch_operations import answer_to, is_request, read_request
 from pipeline.source.notifications import objects_in_event, objects_in_message
 from pipeline.wiring import Wired
 
@@ -59,6 +61,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> Any:  # noqa: ANN4
     """Ingest every log object that the event names."""
     seconds = context.get_remaining_time_in_millis() / 1_000
     end, time = Deadline().within(seconds), time_for_objects(seconds)
+    if is_request(event):
+        return _answer_job(event, Invocation(wired, time, end))
     messages = event["Records"] if _is_sqs(event) else []
     try:
         wired.pipeline(end)
@@ -88,6 +92,25 @@ def _answer(
     failed += [report.message_id for report in _handed_over(invocation) if report.error]
     _hurry([message for message in event["Records"] if message["messageId"] in failed], end)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in dict.fromkeys(failed)]}
+
+
+def _answer_job(event: dict[str, Any], invocation: Invocation) -> dict[str, Any]:
+    """Work through the tasks of an S3 Batch Operations job, and answer what became of each."""
+    try:
+        request = read_request(event)
+    except NotificationError as error:
+        _report(error)
+        raise
+    results = Results()
+    try:
+        for task_id, report in work_through_tasks(request, invocation):
+            results[task_id] = result_of(report)
+            _report(report)
+            _forget_if_misconfigured(report)
+    except Exception:  # what is known must not be lost; the other tasks are tried again
+        logger.exception("unforeseen")
+        _count("ObjectsFailed", len(request.tasks) - len(results))
+    return answer_to(request, results)
 
 
 def _handed_over(invocation: Invocation) -> list[Finished]:
@@ -120,8 +143,12 @@ def _work_through(
 ) -> None:
     for report in invocation.work_through(found, message_id):
         _report(report)
-        if isinstance(report, Finished) and report.is_misconfigured:
-            wired.forget()
+        _forget_if_misconfigured(report)
+
+
+def _forget_if_misconfigured(report: Report) -> None:
+    if isinstance(report, Finished) and report.is_misconfigured:
+        wired.forget()
 
 
 def _report(report: Report) -> None:

@@ -28,6 +28,7 @@ from pipeline.errors import (
     TooManyIndicesError,
 )
 from pipeline.outcome import Outcome, Tally, tally_of
+from pipeline.recording import Reading, record
 from pipeline.sink.bulk import BulkSender, Sent
 from pipeline.sink.deadletters import rejects_of, write_dead_letters
 from pipeline.sink.doubt import MOST_REJECTS, Doubt
@@ -55,6 +56,8 @@ class Options:
     most_rejects: int = MOST_REJECTS
     privacy: Privacy = NOTHING
     exclude: tuple[Rule, ...] = ()
+    route: str = "ingest"
+    """Who ingests, as the ledger calls it."""
     kind: Kind | None = None
     """Which log every object is, whatever its name says; None: the name tells, else each line."""
     watch: Callable[[Tally], object] = lambda _: None
@@ -115,6 +118,7 @@ def ingest_object(
 def _ingest_object(
     ref: ObjectRef, s3: "S3Client", store: Store, options: Options, time: Time
 ) -> Outcome:
+    begun = datetime.now(UTC)
     before = ref.continuation or Continuation(ref.bucket, ref.key, hop=0)
     reader = ObjectReader(
         ref.bucket,
@@ -129,7 +133,10 @@ def _ingest_object(
     ingestion = Ingestion(context, store, options, time, Tally(**before.tally))
     outcome = ingestion.run(reader, reader.resume_point)
     announced = ref.etag if before.start is None else None
-    return replace(outcome, changed=bool(announced and reader.etag) and announced != reader.etag)
+    changed = bool(announced and reader.etag) and announced != reader.etag
+    reading = Reading(options.route, reader.etag, begun)
+    unrecorded = record(ref, outcome, reading, store=store, deadline=time.deadline)
+    return replace(outcome, changed=changed, unrecorded=unrecorded)
 
 
 def ingest_stream(
@@ -191,6 +198,7 @@ class Ingestion:
         )
         self._indices: set[str] = set()
         self._tally = Tally()
+        self._events: tuple[str, str] | None = None
 
     def run(
         self,
@@ -208,8 +216,8 @@ class Ingestion:
         except PipelineError as error:
             if isinstance(error, ClusterRefusedError):
                 self._store.forget()  # an index may be gone: the next object looks again
-            return Outcome(self._tally, error)
-        return replace(outcome, tally=self._tally)
+            return Outcome(self._tally, error, events=self._events)
+        return replace(outcome, tally=self._tally, events=self._events)
 
     def _carry(
         self,
@@ -273,6 +281,7 @@ class Ingestion:
             deadline=self._deadline,
             body_bytes=self._options.bulk_bytes,
         )
+        self._events = _span(self._events, sent.batch.times)
         settled = tally_of(sent.batch, sent.replies, letters)
         self._tally += settled
         self._options.watch(settled)
@@ -281,3 +290,9 @@ class Ingestion:
 def _truncated(error: ObjectCorruptError | SourceUnavailableError) -> Tally:
     cut_line = error.truncated if isinstance(error, ObjectCorruptError) else 0
     return Tally(lines=cut_line, truncated=cut_line)
+
+
+def _span(before: tuple[str, str] | None, times: list[str]) -> tuple[str, str] | None:
+    """Return the first and the last of times, those before included."""
+    every = [*(before or ()), *times]
+    return (min(every), max(every)) if every else None

@@ -23,6 +23,9 @@ METRICS = {
     "ObjectsChanged": Metric(
         "Count", "objects overwritten since they were announced: what is there now was read instead"
     ),
+    "LedgerErrors": Metric(
+        "Count", "objects that are in, but whose ledger entry could not be written"
+    ),
     "ObjectsSkipped": Metric("Count", "notifications of nothing to ingest: other files, tests"),
     "NotificationErrors": Metric("Count", "messages that should name an object and name none"),
     "StartErrors": Metric(

@@ -9,7 +9,7 @@ breach of it is an error. Every number that is shown to the outside has its name
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 
 from pipeline.errors import AccountingError, PipelineError
@@ -76,7 +76,8 @@ class Outcome:
 
     `rest` is where to go on, where only the time was up: all lines before it are accounted for.
     `changed`: the object was overwritten since it was announced, and is read as it is now.
-    `anew`: it was read from its start, though a message said where to go on.
+    `anew`: it was read from its start, though a message said where to go on. `events` are the first
+    and the last time among its documents; `unrecorded` is why it has no entry in the ledger.
     """
 
     tally: Tally
@@ -84,6 +85,8 @@ class Outcome:
     rest: ResumePoint | None = None
     changed: bool = False
     anew: bool = False
+    events: tuple[str, str] | None = field(default=None, compare=False)
+    unrecorded: str | None = None
 
 
 def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:

@@ -51,7 +51,11 @@ class Queue:
 
 
 def open_pipeline(
-    config: Config, *, kind: Kind | None = None, deadline: Deadline = _NO_LIMIT
+    config: Config,
+    *,
+    route: str = "ingest",
+    kind: Kind | None = None,
+    deadline: Deadline = _NO_LIMIT,
 ) -> Pipeline:
     """Make clients, store and options; raises ConfigError, or a RetriableError of the cluster."""
     return Pipeline(
@@ -65,6 +69,7 @@ def open_pipeline(
             most_rejects=config.most_rejects,
             privacy=config.privacy,
             exclude=config.exclude,
+            route=route,
             kind=kind,
         ),
     )
@@ -85,7 +90,7 @@ class Wired:
     def pipeline(self, deadline: Deadline = _NO_LIMIT) -> Pipeline:
         """Return the pipeline, opened when it is first wanted."""
         if self._pipeline is None:
-            self._pipeline = open_pipeline(Config.from_env(), deadline=deadline)
+            self._pipeline = open_pipeline(Config.from_env(), route="lambda", deadline=deadline)
         return self._pipeline
 
     def queue(self) -> Queue | None:

@@ -22,6 +22,7 @@ locals {
           for name in [
             "Objects", "Continuations", "ObjectsFailed", "ObjectsMissing", "ObjectsChanged",
             "ObjectsSkipped", "NotificationErrors", "StartErrors", "AccountingErrors",
+            "LedgerErrors",
           ] : concat(["alb-logs", name], local.service)
         ]
       }

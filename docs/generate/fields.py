@@ -12,6 +12,7 @@ from pipeline.alb.fields import (
     DERIVED,
     ENRICHED,
     FIRST_GENERATION,
+    LEDGER,
     PROVENANCE,
     TAIL,
     Field,
@@ -46,6 +47,11 @@ _CONSTANT = """\
 The same on every document of a kind. They stand in the mapping (`constant_keyword`), in no
 document: searches, aggregations and the fields API see them, `_source` does not. A cluster without
 that type does not have them; `alb-logs setup` says so.
+"""
+
+_LEDGER = """\
+One entry for every version of an object that was read. A later run overwrites it only if it came
+further, so the times and the state are those of the first run that completed the object.
 """
 
 _REASONS = """\
@@ -90,6 +96,9 @@ def fields_page() -> str:
     parts.append(_table(("", each) for each in ENRICHED[Kind.ACCESS]))
     parts.append("## Dead letters (`alb-logs-dead-letter`)\n")
     parts.append(_table(("", each) for each in DEAD_LETTER))
+    parts.append("## Ledger (`alb-logs-ledger`)\n")
+    parts.append(_LEDGER)
+    parts.append(_table(("", each) for each in LEDGER))
     parts.append(_reasons())
     return "\n".join(parts)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from docs.generate.fields import fields_page
 from docs.generate.usage import commands_page, metrics_page, settings_page
-from pipeline.alb.fields import CONSTANTS, DEAD_LETTER, Field, Kind, fields_of
+from pipeline.alb.fields import CONSTANTS, DEAD_LETTER, LEDGER, Field, Kind, fields_of
 from pipeline.cluster.mapping import mapping_of
 from pipeline.sink.store import SCHEMA
 
@@ -21,6 +21,7 @@ def generated_files() -> Iterator[tuple[Path, str]]:
             _component(tuple(fields_of(kind)), CONSTANTS[kind]),
         )
     yield Path("index_templates/mappings-dead-letter.json"), _component(DEAD_LETTER, {})
+    yield Path("index_templates/mappings-ledger.json"), _component(LEDGER, {})
     yield Path("docs/fields.md"), fields_page()
     yield Path("docs/cli.md"), commands_page()
     yield Path("docs/settings.md"), settings_page()

@@ -389,6 +389,42 @@ DEAD_LETTER = (
           about="the version of this package that rejected it"),
 )
 
+LEDGER = (
+    Field("@timestamp", "date", about="when the object's five minutes end"),
+    Field("event.ingested", "date", about="when the entry was written"),
+    Field("event.start", "date", about="the time of the first event that was indexed"),
+    Field("event.end", "date", about="the time of the last event that was indexed"),
+    Field("aws.s3.bucket.name", "keyword", about="the object's bucket"),
+    Field("aws.s3.object.key", "keyword", about="the object's key"),
+    Field("aws.s3.object.etag", "keyword", about="its version, by the ETag without quotes"),
+    Field("kind", "keyword", about="access, connection or health-check"),
+    Field("cloud.account.id", "keyword", about="the account, from the object's key"),
+    Field("cloud.region", "keyword", about="the region, from the object's key"),
+    Field("aws.elb.name", "keyword", about="the load balancer: app/NAME/ID"),
+    Field("observer.name", "keyword", about="the load balancer's NAME"),
+    Field("state", "keyword", about="complete, partial (it goes on) or failed"),
+    Field("route", "keyword", about="who read it: lambda, ingest or backfill"),
+    Field("lines", "long", about="lines read; the terms from here to truncated sum up to it"),
+    Field("indexed", "long", about="documents that were new in the run that wrote the entry"),
+    Field("duplicates", "long", about="documents that were there already"),
+    Field("rejected", "long", about="lines that became dead letters"),
+    Field("filtered", "long", about="lines left out on purpose"),
+    Field("blank", "long", about="lines of nothing but spaces and tabs"),
+    Field("truncated", "long", about="an unfinished last line of an object that is cut"),
+    Field("repeated", "long", about="lines equal to another of the same part, among duplicates"),
+    Field("bytes", "long", about="decompressed bytes of the lines read"),
+    Field("offset", "long", about="the end of the decompressed text that is accounted for"),
+    Field("duration.sec", "float", about="seconds that the work took"),
+    Field("lag.delivery.sec", "float",
+          about="seconds from the end of the object's five minutes to its arrival"),
+    Field("lag.ingest.sec", "float",
+          about="seconds from its arrival to its last line's being indexed; not of a backfill"),
+    Field("error.type", "keyword", about="the kind of error that stopped it"),
+    Field("error.message", "keyword", about="the error, for people to read"),
+    Field("labels.pipeline_version", "keyword", about="the version of this package that read it"),
+)
+"""One entry per object and version: how far it came, and what became of its lines."""
+
 # fmt: on
 
 

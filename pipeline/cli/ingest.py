@@ -131,6 +131,8 @@ class _Ingesting:
         self._screen.say(said)
         if self._screen.quiet and outcome.tally.rejected:
             complain(said)
+        if outcome.unrecorded:
+            complain(f"{source}: the ledger has no entry of it: {outcome.unrecorded}")
         if outcome.error:
             complain(f"{source} failed: {_why(source, outcome.error)}")
 

@@ -1,9 +1,9 @@
 """
 Build the roles for Elasticsearch: the least that each user of the cluster needs.
 
-*ingest* adds documents and reads none; *operate* also reads, and removes dead letters; *setup*
-neither reads nor writes a document. `docs/security.md` says what each privilege is for. A body has
-the form that the security API takes, for a role or within an API key:
+*ingest* adds documents and reads none, and keeps the ledger; *operate* also reads, and removes
+dead letters; *setup* neither reads nor writes a document. `docs/security.md` says what each
+privilege is for. A body has the form that the security API takes, for a role or within an API key:
 https://www.elastic.co/guide/en/elasticsearch/reference/8.19/security-api-put-role.html
 """
 
@@ -24,11 +24,12 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class _Privileges:
-    """What a role may do with the cluster, with the log indices and with the dead letters."""
+    """What a role may do with the cluster, the log indices, the dead letters and the ledger."""
 
     cluster: tuple[str, ...] = ()
     logs: tuple[str, ...] = ()
     letters: tuple[str, ...] = ()
+    ledger: tuple[str, ...] = ("create_index", "index", "read", "view_index_metadata")
 
 
 _PRIVILEGES = {
@@ -55,6 +56,7 @@ _PRIVILEGES = {
             "monitor",
             "view_index_metadata",
         ),
+        ledger=("delete_index", "monitor"),
     ),
 }
 
@@ -70,6 +72,10 @@ def role_body(role: Role, prefix: str) -> dict[str, Any]:
                 "privileges": list(privileges.logs),
             },
             {"names": _letters(role, prefix), "privileges": list(privileges.letters)},
+            {
+                "names": [f"{prefix}-ledger", f"{prefix}-ledger-*"],
+                "privileges": list(privileges.ledger),
+            },
         ],
     }
 

@@ -34,11 +34,13 @@ RETENTION_DAYS = 90
 LETTER_RETENTION_DAYS = 30
 """Days that a dead letter is kept at least, unless `setup` was given another number."""
 
-_LETTERS = "dead-letter"
+_LETTERS, _LEDGER = "dead-letter", "ledger"
 _FIRST = "-000001"
 """What the lifecycle counts up at the end of the name of an index behind the alias."""
 
 _ROLLOVER_DAYS = 7
+_LEDGER_DAYS = 32
+"""How much longer than documents their ledger is kept: an index of it covers a month."""
 
 _SHIPPED_PREFIX = "alb-logs"
 _SECONDS = 10.0  # to find out what the cluster has
@@ -136,7 +138,7 @@ def all_parts(wanted: Layout, lacks: tuple[str, ...] = ()) -> Iterator[Part]:
     yield _part(
         "component template", f"/_component_template/{prefix}-settings", _settings(wanted, lacks)
     )
-    for name in (*Kind, _LETTERS):
+    for name in (*Kind, _LETTERS, _LEDGER):
         mappings = _mappings(name, wanted, lacks)
         yield _part(
             "component template", f"/_component_template/{prefix}-mappings-{name}", mappings
@@ -174,7 +176,7 @@ def _load(name: str, prefix: str) -> dict[str, Any]:
 
 
 def _lifecycles(wanted: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the policies of the logs and of the dead letters, each with its path."""
+    """Yield the policies of the logs, the dead letters and the ledger, each with its path."""
     logs = _load("lifecycle", wanted.prefix)
     logs["policy"]["phases"]["delete"]["min_age"] = f"{wanted.retention_days}d"
     yield f"/_ilm/policy/{wanted.prefix}", logs
@@ -184,6 +186,9 @@ def _lifecycles(wanted: Layout) -> Iterator[tuple[str, dict[str, Any]]]:
     phases["hot"]["actions"]["rollover"]["max_age"] = f"{min(days, _ROLLOVER_DAYS)}d"
     phases["delete"]["min_age"] = f"{days}d"
     yield f"/_ilm/policy/{wanted.prefix}-{_LETTERS}", letters
+    ledger = _load(f"lifecycle-{_LEDGER}", wanted.prefix)
+    ledger["policy"]["phases"]["delete"]["min_age"] = f"{wanted.retention_days + _LEDGER_DAYS}d"
+    yield f"/_ilm/policy/{wanted.prefix}-{_LEDGER}", ledger
 
 
 def _settings(wanted: Layout, lacks: tuple[str, ...]) -> dict[str, Any]:
@@ -198,7 +203,10 @@ def _settings(wanted: Layout, lacks: tuple[str, ...]) -> dict[str, Any]:
 
 def _mappings(name: str, wanted: Layout, lacks: tuple[str, ...]) -> dict[str, Any]:
     body = _load(f"mappings-{name}", wanted.prefix)
-    meta = {"schema": SCHEMA, "period": wanted.period.value}
+    meta: dict[str, Any] = {"schema": SCHEMA, "period": wanted.period.value}
+    if name == _LETTERS:  # whoever works with the cluster looks here
+        lifecycle = "lifecycle" not in lacks
+        meta |= {"ledger": True, "retention_days": wanted.retention_days if lifecycle else None}
     mappings = body["template"]["mappings"]
     if "constants" in lacks:
         mappings = without_constants(mappings)
@@ -213,7 +221,7 @@ def _template(name: str, wanted: Layout, lacks: tuple[str, ...]) -> dict[str, An
     index = body.get("template", {}).get("settings", {}).get("index", {})
     if "enrichment" in lacks:
         index.pop("default_pipeline", None)
-    if name == _LETTERS:
+    if name in {_LETTERS, _LEDGER}:
         index["number_of_replicas"] = wanted.replicas
     if "lifecycle" in lacks:
         index.pop("lifecycle", None)

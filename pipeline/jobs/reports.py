@@ -40,6 +40,8 @@ def _measured(finished: Finished, now: datetime) -> Iterator[tuple[str, float]]:
         yield name.capitalize(), count
     if finished.outcome.changed:
         yield "ObjectsChanged", 1
+    if finished.outcome.unrecorded:
+        yield "LedgerErrors", 1
     match finished.outcome.error:
         case None if not finished.goes_on:
             yield from _lags(finished, now)
@@ -81,9 +83,12 @@ def _logged(finished: Finished) -> LogLine:
     facts = {**where, **finished.outcome.tally.as_dict()}
     if finished.outcome.changed:
         facts["warning"] = "overwritten since it was announced: what is there now was read instead"
+    if finished.outcome.unrecorded:
+        facts["ledger"] = f"no entry was written: {finished.outcome.unrecorded}"
     match finished.outcome.error:
         case None:
-            level: Level = "WARNING" if finished.outcome.changed else "INFO"
+            odd = finished.outcome.changed or finished.outcome.unrecorded
+            level: Level = "WARNING" if odd else "INFO"
             return LogLine(level, "goes on" if finished.goes_on else "ingested", facts)
         case ObjectMissingError() as error:
             return LogLine("WARNING", "object missing", {**facts, "error": str(error)})

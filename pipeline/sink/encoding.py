@@ -92,15 +92,28 @@ class Batch:
         """Return the indices that the documents go to."""
         return {action.index for action in self.actions}
 
+    @property
+    def times(self) -> list[str]:
+        """Return the time of each document, as it is written there."""
+        return [_time_of(action.text) for action in self.actions]
+
     def body(self) -> bytes:
         """Return the bulk body that creates all documents."""
         return bulk_body(self.actions)
 
 
+_TIME = '"@timestamp":"'  # not within a value: there, JSON escapes the quotes
+
+
+def _time_of(text: str) -> str:
+    begin = text.index(_TIME) + len(_TIME)
+    return text[begin : text.index('"', begin)]
+
+
 def encode_chunk(chunk: Chunk | LongLine, context: Context) -> Batch:
     """Encode every line of a chunk; each ends as an action or a reject, or is filtered or blank."""
     if isinstance(chunk, LongLine):
-        return Batch(read=1, size=chunk.length, rejects=[_too_long(chunk)])
+        return Batch(read=1, size=chunk.end - chunk.offset, rejects=[_too_long(chunk)])
     fast = Plain(context).encode if context.kind in {None, Kind.ACCESS} else _never
     return _encode(chunk, context, fast)
 

@@ -90,6 +90,15 @@ def refusal(error: ApiError) -> ConfigError | ClusterRefusedError:
     return _cluster_fault(error.meta.status, details.get("type", ""), reason, _index_in(reason))
 
 
+def unread(error: dict[str, Any]) -> ConfigError | ClusterRefusedError | None:
+    """Return our error for a document that a multi-get does not read; None: there is no index."""
+    type_, reason = error["type"], error.get("reason") or ""
+    if type_ == "index_not_found_exception":
+        return None
+    status = 403 if type_ == "security_exception" else 500
+    return _cluster_fault(status, type_, reason, _index_in(reason))
+
+
 def _index_in(reason: str) -> str:
     """Return the index that a reason names."""
     index = _INDEX_NAMED.search(reason)
@@ -177,10 +186,12 @@ def _permission(status: int, reason: str) -> str:
         return "The index is gone: run `alb-logs setup`, which creates it again"
     return (
         "Grant create_doc, create_index and view_index_metadata on the log indices, create_doc "
-        "and view_index_metadata on the dead letters to the user of ALB_LOGS_ES_USERNAME or the "
-        "key of ALB_LOGS_ES_API_KEY: `alb-logs setup --print-role ingest` prints this role; for "
-        "`alb-logs setup` itself, grant manage_index_templates, manage_ilm, manage_pipeline and "
-        "the rest of `--print-role setup`"
+        "and view_index_metadata on the dead letters, and create_index, index, read and "
+        "view_index_metadata on the ledger to the user of ALB_LOGS_ES_USERNAME or the key of "
+        "ALB_LOGS_ES_API_KEY: `alb-logs setup --print-role ingest` prints this role, and "
+        "`--print-role operate` that of whoever audits and repairs; for `alb-logs setup` itself, "
+        "grant manage_index_templates, manage_ilm, manage_pipeline and the rest of "
+        "`--print-role setup`"
     )
 
 

@@ -37,6 +37,10 @@ class Store:
     es: Elasticsearch
     prefix: str
     period: Period
+    retention_days: int | None = None
+    """Days after its event that the lifecycle deletes a document; None where nothing does."""
+    has_ledger: bool = True
+    """Whether `setup` has prepared a ledger, as that of the first versions did not."""
     _prepared: dict[str, float] = field(default_factory=dict, compare=False)
     """Index -> the moment when it was last looked at."""
 
@@ -44,6 +48,11 @@ class Store:
     def dead_letters(self) -> str:
         """Return the alias of the indices of the lines that could not be indexed."""
         return f"{self.prefix}-dead-letter"
+
+    @property
+    def ledger(self) -> str:
+        """Return the alias of the indices of the ledger."""
+        return f"{self.prefix}-ledger"
 
     def admit(self, indices: set[str], *, deadline: Deadline = _NO_LIMIT) -> None:
         """
@@ -80,7 +89,13 @@ def open_store(es: Elasticsearch, prefix: str, *, deadline: Deadline = _NO_LIMIT
             f"this cluster is not prepared for the prefix {prefix!r}: {_RUN_SETUP} with the same "
             "ALB_LOGS_INDEX_PREFIX"
         )
-    return Store(es, prefix, Period(meta.get("period", Period.DAY)))
+    return Store(
+        es,
+        prefix,
+        Period(meta.get("period", Period.DAY)),
+        retention_days=meta.get("retention_days"),
+        has_ledger=meta.get("ledger", False),
+    )
 
 
 def _prepare(es: Elasticsearch, index: str, deadline: Deadline) -> None:

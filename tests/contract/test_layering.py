@@ -10,10 +10,10 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PIPELINE = ROOT / "pipeline"
 
-LAYERS = "errors version shipped metrics deadline aws_refusals < alb < source < sink < outcome < ingest < config < clients < wiring < cluster < jobs < cli"  # noqa: E501
+LAYERS = "errors version shipped metrics deadline aws_refusals < alb < source < sink < outcome < recording < ingest < config < clients < wiring < cluster < jobs < cli"  # noqa: E501
 
 ORDER = [layer.split() for layer in LAYERS.split(" < ")]
-STAGES = ("alb", "source", "sink", "outcome", "ingest")
+STAGES = ("alb", "source", "sink", "outcome", "recording", "ingest")
 ONLY_FOR_COMMANDS = ("cluster", "cli")
 
 MODULES = {

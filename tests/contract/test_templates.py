@@ -18,7 +18,7 @@ from pipeline.cluster.templates import Layout, Part, all_parts
 from pipeline.sink.store import SCHEMA
 from tests.support.mappings import TEMPLATES, Json, leaves, mapping
 
-MAPPINGS = (*(kind.value for kind in Kind), "dead-letter")
+MAPPINGS = (*(kind.value for kind in Kind), "dead-letter", "ledger")
 
 
 # --- the files -----------------------------------------------------------------------------------
@@ -79,7 +79,7 @@ def test_no_value_rejects_a_document(name: str) -> None:
 # --- the parts -----------------------------------------------------------------------------------
 
 LAYOUT = Layout(prefix="shop", period=Period.MONTH, shards=3, replicas=2, retention_days=60)
-POLICIES = {"/_ilm/policy/shop", "/_ilm/policy/shop-dead-letter"}
+POLICIES = {f"/_ilm/policy/shop{part}" for part in ("", "-dead-letter", "-ledger")}
 
 
 def parts_of(layout: Layout = LAYOUT, lacks: tuple[str, ...] = ()) -> dict[str, Part]:
@@ -134,6 +134,7 @@ def test_the_prefix_is_everywhere(prefix: str) -> None:
     assert {
         f"/_ilm/policy/{prefix}",
         f"/_ilm/policy/{prefix}-dead-letter",
+        f"/_ilm/policy/{prefix}-ledger",
         f"/_ingest/pipeline/{prefix}-enrich",
         f"/_component_template/{prefix}-settings",
         *(f"/_component_template/{prefix}-mappings-{name}" for name in MAPPINGS),
@@ -148,15 +149,15 @@ def test_templates_win_over_the_built_in_ones() -> None:
     """Elastic's own templates have priority 500 at most; ours are all of 501."""
     templates = [part for path, part in parts_of().items() if path.startswith("/_index_template")]
 
-    assert 4 == len(templates)
-    assert [501] * 4 == [part.body["priority"] for part in templates]
+    assert 5 == len(templates)
+    assert [501] * 5 == [part.body["priority"] for part in templates]
 
 
 def test_each_index_falls_under_one_pattern() -> None:
     """No kind's pattern takes an index of another kind, or the dead letters."""
     context = Context(latest="", prefix="shop")
     names = {kind.value: index_name(kind, "2026-09-17", context) for kind in Kind}
-    names["dead-letter"] = "shop-dead-letter-000001"
+    names |= {"dead-letter": "shop-dead-letter-000001", "ledger": "shop-ledger-2026.11.01"}
     parts = parts_of()
 
     for own, index in names.items():
@@ -221,6 +222,19 @@ def test_dead_letters_are_deleted_after_their_own_days(days: int, rollover: int)
     assert {"shop-dead-letter": {"is_write_index": True}} == letters["aliases"]
 
 
+def test_the_ledger_is_kept_longer_than_what_it_is_of() -> None:
+    """An index of it covers a month, and counts from its first day: the last needs as long."""
+    parts = parts_of()
+    template = parts["/_index_template/shop-ledger"].body["template"]
+    policy = parts["/_ilm/policy/shop-ledger"].body["policy"]["phases"]
+
+    assert {"shop-ledger": {}} == template["aliases"]
+    index = template["settings"]["index"]
+    assert {"name": "shop-ledger", "parse_origination_date": True} == index["lifecycle"]
+    assert 2 == index["number_of_replicas"]
+    assert f"{60 + 32}d" == policy["delete"]["min_age"]
+
+
 def test_no_dead_letter_makes_an_index_by_the_name_of_the_alias() -> None:
     """Where someone deleted the alias, a dead letter is refused and `setup` can make it again."""
     template = parts_of()["/_index_template/shop-dead-letter"].body
@@ -249,13 +263,19 @@ INDEX_TEMPLATES = {f"/_index_template/shop-{name}" for name in MAPPINGS}
 WITH_PERIOD = {f"/_component_template/shop-mappings-{name}" for name in MAPPINGS} | {
     "/shop-dead-letter-000001"
 }
+WITH_RETENTION = {
+    "/_ilm/policy/shop",
+    "/_ilm/policy/shop-ledger",
+    "/_component_template/shop-mappings-dead-letter",  # whoever works with the cluster looks there
+    "/shop-dead-letter-000001",
+}
 
 
 @pytest.mark.parametrize(
     ("changed", "touched"),
     [
         pytest.param({}, set(), id="nothing"),
-        pytest.param({"retention_days": 31}, {"/_ilm/policy/shop"}, id="retention"),
+        pytest.param({"retention_days": 31}, WITH_RETENTION, id="retention"),
         pytest.param(
             {"letter_retention_days": 31},
             {"/_ilm/policy/shop-dead-letter"},

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import boto3
 import pytest
@@ -27,9 +28,10 @@ from pipeline.errors import (
 )
 from pipeline.metrics import METRICS
 from pipeline.sink.store import Store
+from pipeline.wiring import Wired
 from tests.support.cluster import remove
 from tests.support.factories import KEY, alb_line, documents, gz, s3_event, sqs_event
-from tests.support.invocations import Function
+from tests.support.invocations import Function, Invocation
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -246,6 +248,132 @@ def test_an_event_of_no_known_shape_fails(function: Function, event: object) -> 
     assert isinstance(invocation.error, NotificationError)
     assert {"NotificationErrors": [1.0]} == invocation.metrics
     assert ["notification not understood"] == [line["message"] for line in invocation.logs]
+
+
+# --- S3 Batch Operations -------------------------------------------------------------------------
+
+
+def job_event(*keys: str, schema: str = "1.0") -> dict[str, object]:
+    """Return the event by which a job invokes a function; its tasks are t0, t1, …."""
+    bucket = {"s3BucketArn": f"arn:aws:s3:::{BUCKET}"} if schema == "1.0" else {"s3Bucket": BUCKET}
+    return {
+        "invocationSchemaVersion": schema,
+        "invocationId": "i",
+        "job": {"id": "j"},
+        "tasks": [
+            {"taskId": f"t{number}", "s3Key": quote(key), "s3VersionId": None, **bucket}
+            for number, key in enumerate(keys)
+        ],
+    }
+
+
+def results(invocation: Invocation) -> dict[str, tuple[str, str]]:
+    """Return code and text of each task's result; there must be one for each."""
+    assert invocation.error is None
+    found = {
+        each["taskId"]: (each["resultCode"], each["resultString"])
+        for each in invocation.answer["results"]
+    }
+    assert len(found) == len(invocation.answer["results"])
+    return found
+
+
+@pytest.mark.parametrize("schema", ["1.0", "2.0"])
+def test_a_job_has_its_object_ingested(world: World, schema: str) -> None:
+    """A job of either schema is answered in its own, and its lines are indexed and counted."""
+    key = world.put(alb_line(1), alb_line(2), name="a")
+
+    invocation = world.function(job_event(key, schema=schema))
+
+    assert (schema, "i") == (
+        invocation.answer["invocationSchemaVersion"],
+        invocation.answer["invocationId"],
+    )
+    assert ["/cart/1", "/cart/2"] == world.paths()
+    (result,) = results(invocation).values()
+    assert ("Succeeded", "ingested: 2 lines, 2 indexed") == (result[0], result[1][:28])
+    assert (1, 2) == (invocation.total("Objects"), invocation.total("Indexed"))
+
+
+def test_every_task_has_its_result(world: World) -> None:
+    """Good, cut, missing, foreign and malformed tasks each have their own, whatever the others."""
+    good = world.put(alb_line(1))
+    cut = world.put(*map(alb_line, range(100, 150)), name="cut", cut=True)
+    event: Any = job_event(cut, key_of("missing"), "reports/x.csv", "%", good)
+    event["tasks"][3]["s3Key"] = "%ff"
+
+    invocation = world.function(event)
+
+    found = results(invocation)
+    assert {
+        "t0": "PermanentFailure",
+        "t1": "PermanentFailure",
+        "t2": "Succeeded",
+        "t3": "PermanentFailure",
+        "t4": "Succeeded",
+    } == {task: code for task, (code, _) in found.items()}
+    assert "there is no such object" in found["t1"][1]
+    assert "skipped: it is not an ALB log (foreign-key)" == found["t2"][1]
+    assert {"Objects": 3, "ObjectsFailed": 1, "ObjectsMissing": 1, "ObjectsSkipped": 1} == {
+        name: invocation.total(name)
+        for name in ("Objects", "ObjectsFailed", "ObjectsMissing", "ObjectsSkipped")
+    }
+    assert 1 == invocation.total("NotificationErrors")
+    assert "/cart/1" in world.paths()
+
+
+def test_a_job_goes_on_in_the_queue(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What time is too short for is queued; without a queue its task is tried again by S3."""
+    key = world.put(alb_line(1))
+    sqs = boto3.client("sqs")
+    url = sqs.create_queue(QueueName="q")["QueueUrl"]
+
+    late = results(world.function(job_event(key), seconds=1.2))
+    monkeypatch.setenv("ALB_LOGS_QUEUE_URL", url)
+    queued = results(world.function(job_event(key), seconds=1.2))
+
+    assert "TemporaryFailure" == late["t0"][0]
+    assert "set ALB_LOGS_QUEUE_URL" in late["t0"][1]
+    assert ("Succeeded", "goes on in the queue: no line") == queued["t0"]
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert [] == world.function(sqs_event(message["Body"])).failed
+    assert ["/cart/1"] == world.paths()
+
+
+def test_a_job_that_cannot_begin_is_tried_again(
+    deployed: Function, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cluster that is not prepared fails each task for now, and names the fix in its report."""
+    monkeypatch.setenv("ALB_LOGS_INDEX_PREFIX", "not-prepared")
+
+    invocation = deployed(job_event(key_of("a"), key_of("b")))
+
+    assert ["TemporaryFailure"] * 2 == [code for code, _ in results(invocation).values()]
+    assert all("alb-logs setup" in text for _, text in results(invocation).values())
+    assert 2 == invocation.total("ObjectsFailed")
+
+
+def test_an_exception_loses_no_result(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where something unforeseen stops the work, what is done is answered, the rest is for S3."""
+    done = world.put(alb_line(1))
+    monkeypatch.setattr(Wired, "queue", lambda _: 1 / 0)
+
+    whole = world.function(job_event(done))
+    broken = world.function(job_event(done), seconds=1.2)
+
+    assert "Succeeded" == results(whole)["t0"][0]
+    assert "TemporaryFailure" == results(broken)["t0"][0]
+    assert "ZeroDivisionError" in json.dumps(broken.logs)
+    assert 1 == broken.total("ObjectsFailed")
+
+
+def test_an_unknown_schema_fails_the_invocation(function: Function) -> None:
+    """A later schema may mean something else by the same names: it is an error, and counted."""
+    invocation = function(job_event(KEY, schema="3.0"))
+
+    assert isinstance(invocation.error, NotificationError)
+    assert "'3.0' is not known" in str(invocation.error)
+    assert 1 == invocation.total("NotificationErrors")
 
 
 # --- what fails, and what does not ---------------------------------------------------------------
@@ -555,7 +683,12 @@ def test_metrics_say_what_happened(world: World) -> None:
     created = datetime.fromisoformat(CREATED)
     (lag,) = metrics["IngestLag"]
     assert (before - created).total_seconds() <= lag <= (after - created).total_seconds()
-    assert set(METRICS) - {"StartErrors", "AccountingErrors", "Continuations"} == set(metrics)
+    assert set(METRICS) - {
+        "StartErrors",
+        "AccountingErrors",
+        "Continuations",
+        "LedgerErrors",
+    } == set(metrics)
 
 
 def test_privacy_settings_and_filters_reach_the_function(

@@ -3,8 +3,8 @@
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -13,19 +13,22 @@ import pytest
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, ElasticsearchWarning
 
 from pipeline.alb.fields import Kind
+from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.cluster.roles import Role, role_body
 from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import ConfigError
+from pipeline.sink.ledger import COUNTED, Entry, State, Version, read_entries, write_entry
 from pipeline.sink.refusals import elasticsearch_errors
 from pipeline.sink.requests import JSON
 from pipeline.sink.store import open_store
 from tests.support.cluster import documents_in, ingest
-from tests.support.factories import ids_of, lines_of, no_log_lines, text_of
+from tests.support.factories import KEY, ids_of, lines_of, no_log_lines, text_of
 from tests.support.secure import FRESH, LACKS, PREFIX, Lack, Secure, run
 
 ROOT = Path(__file__).parent.parent.parent
 THREE_KINDS = (ROOT / "tests" / "data" / "alb" / "auto-three-kinds.log").read_bytes().splitlines()
 LETTERS = f"{PREFIX}-dead-letter"
+LEDGER = f"{PREFIX}-ledger"
 ELSEWHERE = "elsewhere"
 DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
 
@@ -108,7 +111,7 @@ def test_setup_does_its_work(secure: Secure) -> None:
     other = run(settings, "setup", "--period", "month", "--force")
 
     assert [0, 0, 0] == [first.code, again.code, other.code]
-    assert 10 == first.out.count("create ")
+    assert 12 == first.out.count("create ")
     assert "Everything is in place." in again.out
     assert re.search(f"update +index +/{FRESH}-dead-letter", other.out)
 
@@ -171,14 +174,23 @@ OF_PEOPLE = {"read", "delete"}
 OF_THE_LIFECYCLE = {"manage_ilm", "monitor", "delete_index", "indices:admin/rollover"}
 """Privileges of `setup` that only a cluster with lifecycle management uses: not this server."""
 
-INGESTING = [x for x in LACKS if x.role is not Role.SETUP and x.privilege not in OF_PEOPLE]
-OPERATING = [x for x in LACKS if x.role is Role.OPERATE and x.privilege in OF_PEOPLE]
+
+def of_ledger(lack: Lack) -> bool:
+    """Return whether a privilege on the ledger is missing."""
+    return f"{lack.prefix}-ledger" in lack.names
+
+
+WORKING = [x for x in LACKS if x.role is not Role.SETUP and not of_ledger(x)]
+INGESTING = [x for x in WORKING if x.privilege not in OF_PEOPLE]
+OPERATING = [x for x in WORKING if x.privilege in OF_PEOPLE]
+RECORDING = [x for x in LACKS if x.role is not Role.SETUP and of_ledger(x)]
 SETTING_UP = [x for x in LACKS if x.role is Role.SETUP and x.privilege not in OF_THE_LIFECYCLE]
 
 
 def name_of(lack: Lack) -> str:
     """Name a case by what is missing, and where."""
     place = "cluster" if not lack.names else "letters" if of_letters(lack) else "logs"
+    place = "ledger" if of_ledger(lack) else place
     return f"{lack.role}-{lack.privilege}-{place}"
 
 
@@ -218,6 +230,37 @@ def test_without_a_privilege_nothing_is_operated(secure: Secure, lack: Lack, sto
 
     with pytest.raises(ConfigError) as raised, elasticsearch_errors():
         secure.client(lack.user).perform_request(method, f"/{index}/_doc/{id_}", headers=JSON)
+
+    check_told(str(raised.value), lack)
+
+
+def book(es: Elasticsearch, month: int) -> list[Entry | None]:
+    """Write an entry of a month, and read it again."""
+    name = classify_key(KEY)
+    assert isinstance(name, ObjectName)
+    version = Version("b", KEY, "e", replace(name, end_time=datetime(2025, month, 1, tzinfo=UTC)))
+    store = open_store(es, PREFIX)
+    entry = Entry(State.COMPLETE, dict.fromkeys(COUNTED, 0), 0, "ingest")
+    write_entry(version, entry, store=store)
+    return list(read_entries([version], store=store))
+
+
+@pytest.mark.parametrize(("role", "month"), [(Role.INGEST, 1), (Role.OPERATE, 2)])
+def test_the_ledger_is_kept(secure: Secure, role: Role, month: int) -> None:
+    """Who ingests writes and reads entries; the index of a month is made for the first."""
+    (entry,) = book(secure.client(role), month)
+
+    assert entry
+    assert State.COMPLETE is entry.state
+
+
+@pytest.mark.parametrize("lack", RECORDING, ids=name_of)
+def test_without_a_privilege_nothing_is_recorded(secure: Secure, lack: Lack) -> None:
+    """Each privilege is needed, of which the error tells."""
+    month = 3 + RECORDING.index(lack)
+
+    with pytest.raises(ConfigError) as raised:
+        book(secure.client(lack.user), month)
 
     check_told(str(raised.value), lack)
 
@@ -277,7 +320,7 @@ def test_dead_letters_that_are_gone_are_no_missing_privilege(
 
 def test_every_privilege_is_seen_to_be_needed() -> None:
     """Only what the lifecycle uses cannot be tried on this server."""
-    left = [lack for lack in LACKS if lack not in (*INGESTING, *OPERATING, *SETTING_UP)]
+    left = [lack for lack in LACKS if lack not in (*WORKING, *RECORDING, *SETTING_UP)]
 
     assert {Role.SETUP} == {lack.role for lack in left}
     assert OF_THE_LIFECYCLE == {lack.privilege for lack in left}
@@ -295,7 +338,6 @@ ATTEMPTS: list[tuple[str, Json | None, set[Role]]] = [
     ("GET /{index}/_doc/{document}", None, {OPERATE}),
     ("GET /{index}/_search", None, {OPERATE}),
     ("GET /{index}/_count", None, {OPERATE}),
-    ("POST /{index}/_mget", {"ids": ["1"]}, {OPERATE}),
     ("GET /{letters}/_doc/{letter}", None, {OPERATE}),
     ("GET /{letters}/_search", None, {OPERATE}),
     # Add, change and delete them.
@@ -335,7 +377,12 @@ ATTEMPTS: list[tuple[str, Json | None, set[Role]]] = [
     ("DELETE /elsewhere", None, set()),
     ("PUT /{letters}-000001/_create/1", {}, {OPERATE}),
     ("PUT /{letters}s/_create/1", {}, set()),
-    ("PUT /alb-logs-ledger/_create/1", {}, set()),
+    ("PUT /alb-logs-ledgers/_create/1", {}, set()),
+    # Keep the ledger, and nothing else with it.
+    ("GET /alb-logs-ledger/_search", None, ADDING),
+    ("DELETE /alb-logs-ledger-2025.01.01/_doc/1", None, set()),
+    ("DELETE /alb-logs-ledger-2025.01.01", None, {SETUP}),
+    ("PUT /alb-logs-ledger-2025.01.01/_settings", BLOCK, set()),
     ("PUT /other-access-2025.01.01/_create/1", {}, set()),
     ("PUT /other-access-2025.01.01", {}, set()),
     # What holds for the whole cluster.
@@ -393,6 +440,13 @@ def test_a_bulk_request_may_only_add(
     assert [403] == [each[action]["status"] for each in answer["items"]]
 
 
+def test_who_reads_the_ledger_reads_no_document(clients: Clients, stock: Stock) -> None:
+    """A request for several documents is answered one by one."""
+    answer = clients[INGEST].mget(index=stock.index, ids=[stock.document])
+
+    assert ["security_exception"] == [each["error"]["type"] for each in answer["docs"]]
+
+
 @pytest.mark.parametrize("role", [INGEST, OPERATE])
 def test_adding_fields_to_a_mapping_is_what_elasticsearch_8_allows(
     clients: Clients, stock: Stock, role: Role
@@ -407,7 +461,7 @@ def test_adding_fields_to_a_mapping_is_what_elasticsearch_8_allows(
 OTHER_INDICES = [
     ELSEWHERE,
     f"{PREFIX}-access",
-    f"{PREFIX}-ledger",
+    f"{PREFIX}-ledgers",
     f"{LETTERS}s",
     "other-access-2025.01.01",
     "other-dead-letter",
@@ -420,7 +474,7 @@ def test_no_other_privilege_comes_along(clients: Clients, admin: Elasticsearch, 
     """Of all that Elasticsearch knows a role has what it names; reading brings only reading."""
     known = admin.perform_request("GET", "/_security/privilege/_builtin", headers=JSON).body
     logs = [f"{PREFIX}-{kind}-2025.01.01" for kind in Kind]
-    indices = {"names": [*logs, LETTERS, *OTHER_INDICES], "privileges": known["index"]}
+    indices = {"names": [*logs, LETTERS, LEDGER, *OTHER_INDICES], "privileges": known["index"]}
 
     asked = clients[role].security.has_privileges(cluster=known["cluster"], index=[indices])
 
@@ -428,6 +482,8 @@ def test_no_other_privilege_comes_along(clients: Clients, admin: Elasticsearch, 
     granted = {each["names"][0]: {"none", *each["privileges"]} for each in body["indices"]}
     expected = dict.fromkeys(logs, granted[f"{PREFIX}-access-*"]) | {
         LETTERS: {each for each in granted[LETTERS] if ":" not in each},
+        LEDGER: granted[LEDGER]
+        | ({"create", "create_doc"} if "index" in granted[LEDGER] else set()),
         **{name: set[str]() for name in OTHER_INDICES},
     }
     assert expected == {name: held(asked["index"][name]) for name in indices["names"]}
@@ -461,7 +517,8 @@ def test_what_is_printed_is_what_was_tried(role: Role) -> None:
     assert role_body(role, PREFIX) == printed(role)
     names = {name for group in printed(role, "shop")["indices"] for name in group["names"]}
     letters = {"shop-dead-letter"} if role is INGEST else {"shop-dead-letter", "shop-dead-letter-*"}
-    assert {f"shop-{kind}-*" for kind in Kind} | letters == names
+    ledger = {"shop-ledger", "shop-ledger-*"}
+    assert {f"shop-{kind}-*" for kind in Kind} | letters | ledger == names
 
 
 KEPT = "Unknown filter type .pattern_capture."
@@ -495,7 +552,9 @@ def test_the_security_api_takes_what_is_printed(
 
 # --- and as the documentation explains them ------------------------------------------------------
 
-_ROW = re.compile(r"^\| `([^`]+)` \| (cluster|log indices|dead letters) \| \S.* \|$", re.MULTILINE)
+_ROW = re.compile(
+    r"^\| `([^`]+)` \| (cluster|log indices|dead letters|ledger) \| \S.* \|$", re.MULTILINE
+)
 
 
 def documented(role: Role) -> set[tuple[str, str]]:
@@ -508,8 +567,9 @@ def documented(role: Role) -> set[tuple[str, str]]:
 def given(role: Role) -> Iterator[tuple[str, str]]:
     """Yield what a role holds: each privilege, and what it is on."""
     body = role_body(role, PREFIX)
-    logs, letters = (group["privileges"] for group in body["indices"])
-    places = {"cluster": body["cluster"], "log indices": logs, "dead letters": letters}
+    names = ("log indices", "dead letters", "ledger")
+    groups = dict(zip(names, (group["privileges"] for group in body["indices"]), strict=True))
+    places = {"cluster": body["cluster"], **groups}
     for place, privileges in places.items():
         yield from ((privilege, place) for privilege in privileges)
 

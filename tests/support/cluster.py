@@ -33,7 +33,7 @@ def remove(es: Elasticsearch, prefix: str) -> None:
     quiet = es.options(ignore_status=404)
     for index in es.indices.get(index=f"{prefix}-*", expand_wildcards="all"):
         quiet.indices.delete(index=index)
-    kinds = ("access", "connection", "health-check", "dead-letter")
+    kinds = ("access", "connection", "health-check", "dead-letter", "ledger")
     for kind in kinds:
         quiet.indices.delete_index_template(name=f"{prefix}-{kind}")
     for name in ("settings", *(f"mappings-{kind}" for kind in kinds)):

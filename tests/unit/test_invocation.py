@@ -214,6 +214,17 @@ def test_equal_messages_go_on_as_one(queue: Queue) -> None:
     assert 1 == len(queued(queue))
 
 
+def test_any_number_of_objects_go_on(queue: Queue) -> None:
+    """What is left of more objects than one request holds is queued, each once."""
+    running = invocation(Scripted([]), queue, SHORT)
+    work(running, [ref(f"n{number}") for number in range(25)])
+
+    assert [True] * 25 == [each.goes_on for each in running.hand_over()]
+
+    keys = [each["key"] for _ in range(3) for each in queued(queue)]
+    assert sorted(ref(f"n{number}").key for number in range(25)) == sorted(keys)
+
+
 def test_what_is_left_of_a_failed_message_stays_with_it(queue: Queue) -> None:
     """A message that comes again brings all its objects: none of them is queued besides."""
     scripted = Scripted([Outcome(Tally(), rest=POINT), Outcome(Tally(), ObjectCorruptError("cut"))])
@@ -281,7 +292,7 @@ def test_a_queue_that_refuses_fails_the_object(queue: Queue) -> None:
 
     (finished,) = running.hand_over()
 
-    assert isinstance(finished.error, RetriableError)
+    assert isinstance(finished.error, ConfigError)
     assert "sqs:SendMessage" in str(finished.error)
 
 

@@ -1,0 +1,193 @@
+"""
+Keep the ledger: one entry for every version of an object that was read, whoever read it.
+
+An entry says how far the object came and what became of its lines. It makes a backfill resumable
+and lets an audit show what is missing; nothing that is indexed depends on it. A run overwrites an
+entry only if it came further: Elasticsearch compares the version numbers, which count the bytes
+that are accounted for, so late, repeated and concurrent runs need no lock.
+
+The entries of a month, by the end of the object's five minutes, are one index: they are deleted
+with the documents of that time. Entries are read by their ids, which shows them at once.
+
+elastic.co/guide/en/elasticsearch/reference/8.19/docs-index_.html#index-versioning
+"""
+
+import hashlib
+from base64 import urlsafe_b64encode
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from itertools import islice
+from typing import Any, Self
+
+from elasticsearch import ConflictError
+
+from pipeline.alb.document import nest
+from pipeline.alb.keys import ObjectName
+from pipeline.deadline import Deadline
+from pipeline.errors import ConfigError
+from pipeline.sink.refusals import elasticsearch_errors, unread
+from pipeline.sink.requests import request
+from pipeline.sink.store import Store
+from pipeline.version import VERSION
+
+COUNTED = (
+    *("lines", "indexed", "duplicates", "rejected", "filtered", "blank", "truncated", "repeated"),
+    "bytes",
+)
+"""What an entry counts, by the names of `outcome.Tally`."""
+
+_ID_CHARACTERS = 20  # 120 bits, as of a line
+_MOST_MESSAGE = 500
+_WRITE_SECONDS = 5.0
+_READ_AT_ONCE = 500
+_NO_LIMIT = Deadline()
+
+
+class State(StrEnum):
+    """How far an object came."""
+
+    COMPLETE = "complete"
+    PARTIAL = "partial"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of an object: its address, its ETag without quotes, and what its key says."""
+
+    bucket: str
+    key: str
+    etag: str
+    name: ObjectName
+
+    @property
+    def id(self) -> str:
+        """Return the entry's id."""
+        text = f"{self.bucket}\0{self.key}\0{self.etag}"
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+        return urlsafe_b64encode(digest).decode()[:_ID_CHARACTERS]
+
+    def index(self, store: Store) -> str:
+        """Return the index of the entry."""
+        return f"{store.ledger}-{self.name.end_time:%Y.%m}.01"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    What is known of one version of an object.
+
+    `counts` has the names of `COUNTED`; `offset` is the end of the text that is accounted for.
+    `events` are the first and the last time of an event, `lags` the seconds until the object came
+    (`delivery`) and until its lines were searchable (`ingest`), `seconds` the time that the work
+    took. `error` is the type and the message of what stopped it.
+    """
+
+    state: State
+    counts: Mapping[str, int]
+    offset: int
+    route: str
+    events: tuple[str, str] | None = None
+    seconds: float = 0.0
+    lags: Mapping[str, float] = field(default_factory=dict)
+    error: tuple[str, str] | None = None
+
+    @property
+    def version(self) -> int:
+        """Return a number that is higher the further the object came."""
+        return 2 * self.offset + (self.state is State.COMPLETE)
+
+    def after(self, earlier: Self | None) -> "Entry":
+        """Return the entry with the times of an earlier invocation's part of the object."""
+        if earlier is None:
+            return self
+        times = [*(earlier.events or ()), *(self.events or ())]
+        events = (min(times), max(times)) if times else None
+        return replace(self, events=events, seconds=self.seconds + earlier.seconds)
+
+    def document(self, of: Version, now: datetime) -> dict[str, Any]:
+        """Return the entry as it is stored."""
+        begun, ended = self.events or (None, None)
+        type_, message = self.error or (None, "")
+        facts = {
+            "@timestamp": of.name.end_time.isoformat(),
+            "event.ingested": now.isoformat(timespec="milliseconds"),
+            "event.start": begun,
+            "event.end": ended,
+            "aws.s3.bucket.name": of.bucket,
+            "aws.s3.object.key": of.key,
+            "aws.s3.object.etag": of.etag,
+            "kind": of.name.kind.value,
+            "cloud.account.id": of.name.account,
+            "cloud.region": of.name.region,
+            "aws.elb.name": of.name.load_balancer,
+            "observer.name": of.name.load_balancer.split("/")[1],
+            "state": self.state.value,
+            "route": self.route,
+            **{term: self.counts[term] for term in COUNTED},
+            "offset": self.offset,
+            "duration.sec": round(self.seconds, 3),
+            **{f"lag.{name}.sec": round(seconds, 3) for name, seconds in self.lags.items()},
+            "error.type": type_,
+            "error.message": message[:_MOST_MESSAGE] or None,
+            "labels.pipeline_version": VERSION,
+        }
+        return nest({name: value for name, value in facts.items() if value is not None})
+
+
+def read_entry(document: Mapping[str, Any]) -> Entry:
+    """Return the entry that is stored as a document."""
+    event, error = document.get("event", {}), document.get("error")
+    return Entry(
+        state=State(document["state"]),
+        counts={term: document[term] for term in COUNTED},
+        offset=document["offset"],
+        route=document["route"],
+        events=(event["start"], event["end"]) if "start" in event else None,
+        seconds=document["duration"]["sec"],
+        lags={name: lag["sec"] for name, lag in document.get("lag", {}).items()},
+        error=(error["type"], error.get("message", "")) if error else None,
+    )
+
+
+def write_entry(of: Version, entry: Entry, *, store: Store, deadline: Deadline = _NO_LIMIT) -> None:
+    """
+    Write an entry, within 5 s, unless what is there came as far.
+
+    Raises ConfigError where `setup` has to be run or a permission is missing, else
+    SinkUnavailableError or ClusterRefusedError.
+    """
+    deadline = deadline.within(_WRITE_SECONDS)
+    if not store.has_ledger:
+        raise ConfigError(
+            f"this cluster has no ledger for the prefix {store.prefix!r} yet: run `alb-logs setup`"
+        )
+    index = of.index(store)
+    store.admit({index}, deadline=deadline)
+    path = f"/{index}/_doc/{of.id}?version_type=external&version={entry.version}"
+    body = entry.document(of, datetime.now(UTC))
+    with elasticsearch_errors():
+        try:
+            request(store.es, "PUT", path, deadline=deadline, body=body)
+        except ConflictError:  # another run came as far, or further
+            return
+
+
+def read_entries(
+    versions: Iterable[Version], *, store: Store, deadline: Deadline = _NO_LIMIT
+) -> Iterator[Entry | None]:
+    """Yield the entry of each version, in their order, as it is now; None where there is none."""
+    left = iter(versions)
+    while some := list(islice(left, _READ_AT_ONCE)):
+        wanted = [{"_index": each.index(store), "_id": each.id} for each in some]
+        with elasticsearch_errors():
+            answer = request(store.es, "POST", "/_mget", deadline=deadline, body={"docs": wanted})
+        yield from map(_found, answer["docs"])
+
+
+def _found(answer: Mapping[str, Any]) -> Entry | None:
+    if "error" in answer and (error := unread(answer["error"])):
+        raise error
+    return read_entry(answer["_source"]) if answer.get("found") else None

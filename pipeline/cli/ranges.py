@@ -77,6 +77,18 @@ def time_option(*names: str, about: str, required: bool = False) -> Callable[[Co
     return click.option(*names, required=required, callback=_time, metavar="TIME", help=about)
 
 
+def load_balancer_option(about: str) -> Callable[[Command], Command]:
+    """Add --load-balancer, which may be repeated; the command gets `load_balancers`."""
+    return click.option(
+        "--load-balancer",
+        "load_balancers",
+        multiple=True,
+        metavar="NAME",
+        callback=_load_balancers,
+        help=about,
+    )
+
+
 def range_from(  # noqa: PLR0913 - each is an option
     *,
     bucket: str | None,
@@ -185,14 +197,7 @@ _OPTIONS = (
     time_option("--from", "first", about=f"Where the range begins: {HOW}.", required=True),
     time_option("--to", "end", about="Where it ends, exclusive.  [default: now]"),
     zone_option(),
-    click.option(
-        "--load-balancer",
-        "load_balancers",
-        multiple=True,
-        metavar="NAME",
-        callback=_load_balancers,
-        help="Only of this load balancer; may be repeated, as may what follows.",
-    ),
+    load_balancer_option("Only of this load balancer; may be repeated, as may what follows."),
     click.option(
         "--account",
         "accounts",

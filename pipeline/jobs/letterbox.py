@@ -14,16 +14,13 @@ from typing import Any
 
 from elasticsearch import Elasticsearch
 
-from pipeline.alb.fields import DEAD_LETTER
+from pipeline.alb.fields import DEAD_LETTER, ERASED
 from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.deadline import Deadline
 from pipeline.sink.scanning import Hit, Wanted, count, scan
 
 UNKNOWN = "unknown"
 """The reason of a letter that has none."""
-
-ERASED = "labels.erased"
-"""Holds when a document's or a letter's personal data was erased."""
 
 _REASON = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _FIELDS = tuple(field.name for field in DEAD_LETTER)
@@ -58,7 +55,7 @@ class Letter:
     @property
     def erased(self) -> bool:
         """Return whether its line was erased."""
-        return self.hit.get(ERASED) is not None
+        return self.hit.get(ERASED.name) is not None
 
 
 @dataclass(frozen=True, slots=True)

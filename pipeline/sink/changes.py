@@ -6,7 +6,6 @@ https://www.elastic.co/guide/en/elasticsearch/reference/8.19/optimistic-concurre
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import count
 from typing import Any, NamedTuple
 
 import orjson
@@ -96,15 +95,14 @@ class _Changing:
 
     def carry_out(self, changes: Sequence[Change]) -> Changed:
         """Send changes until each is made or in conflict."""
-        for attempt in count():
-            changes = self._send(changes)
-            if not changes:
-                break
+        attempt = 0
+        while changes := self._send(changes):
             if not self._deadline.back_off(attempt):
                 raise SinkUnavailableError(
                     "Elasticsearch did not change documents in time. See whether the cluster is up "
                     "and keeps pace; then run the command again"
                 )
+            attempt += 1
         return self._changed
 
     def _send(self, changes: Sequence[Change]) -> list[Change]:

@@ -15,7 +15,7 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from pipeline.deadline import Deadline
-from pipeline.sink.refusals import elasticsearch_errors
+from pipeline.sink.refusals import elasticsearch_errors, unread
 from pipeline.sink.requests import Request, ask
 
 KEEP_ALIVE = "30m"
@@ -163,6 +163,9 @@ def read_again(es: Elasticsearch, places: Sequence[Place], deadline: Deadline) -
     wanted = {"docs": [{"_index": index, "_id": id_} for index, id_ in places]}
     with elasticsearch_errors():
         answer = ask(es, Request("POST", "/_mget", wanted, seconds=_SECONDS), deadline)
+    for each in answer["docs"]:
+        if "error" in each and (error := unread(each["error"])):
+            raise error
     hits = [_hit(each) for each in answer["docs"] if each.get("found")]
     return {hit.place: hit for hit in hits}
 

@@ -2,10 +2,13 @@
 
 import gzip
 import json
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -21,6 +24,7 @@ from pipeline.jobs.replay import ABOUT, End, Replay
 from pipeline.sink.store import Store
 from pipeline.source.objects import ObjectRef
 from tests.support.cluster import documents_in, index_of, ingest
+from tests.support.commands import Command, Run
 from tests.support.factories import KEY, alb_line, documents, gz, ids_of, lines_of, text_of
 from tests.support.faults import Fault, Faults, Send, lost_after, lost_before, unharmed
 from tests.support.letters import (
@@ -32,6 +36,8 @@ from tests.support.letters import (
     pipeline_of,
     write_letters,
 )
+from tests.support.secure import run
+from tests.support.terminal import Terminal
 
 DAY = "2026-11-20"
 GOOD = [alb_line(number) for number in range(12)]
@@ -512,6 +518,7 @@ def test_a_forged_letter_costs_nothing_but_itself(
     ) == ends
     assert len(ends) == len(fates)
     assert ids_of(GOOD) == documents(es, store.prefix).keys()
+    es.indices.refresh(index=store.dead_letters)
     assert len(FORGERIES) == es.count(index=store.dead_letters)["count"]
     assert {fate.letter.reason for fate in fates} == {"bad_number", "bad_time", "unknown"}
 
@@ -547,3 +554,131 @@ def test_a_line_that_was_erased_is_not_read_again(
 def test_every_end_is_explained() -> None:
     """No end is without a sentence."""
     assert {*End} == ABOUT.keys()
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def alb_logs(elasticsearch_url: str, store: Store) -> Command:
+    """Return the command `replay`, with the settings of the test's own prefix."""
+    settings = {"ALB_LOGS_ES_URL": elasticsearch_url, "ALB_LOGS_INDEX_PREFIX": store.prefix}
+    return partial(run, settings, "replay")
+
+
+def test_the_command_says_what_became_of_letters(store: Store, alb_logs: Command) -> None:
+    """By reason before and after; it ends with 1 where any remain, and with 0 where none do."""
+    write_letters(store, [*GOOD, BAD[0]])
+    write_letters(store, BAD[1:], reason="bad_time", offsets=[90_000])
+    forge(store.es, store, "B" * 20, b"{}")
+
+    planned = alb_logs("--dry-run")
+    ended = alb_logs()
+    again = alb_logs("--reason", "bad_time")
+    nothing = alb_logs("--since", "now")
+
+    assert [1, 1, 1, 0] == [planned.code, ended.code, again.code, nothing.code]
+    assert planned.out.splitlines()[:-1] == ended.out.splitlines()[:-1]
+    assert planned.out.endswith(
+        "15 dead letters: 12 would be replayed, 3 would remain; nothing was changed.\n"
+    )
+    none = "0 replayed (0 new documents, 0 duplicates)"
+    assert [
+        "was                        is                         letters",
+        "bad_number                 indexed                         12",
+        "bad_number                 too_few_fields                   1",
+        "bad_time                   bad_number                       1",
+        "unknown                    no_object                        1",
+        "no_object: it holds no raw line, and names no ALB log object to read it from.",
+        "15 dead letters: 12 replayed (12 new documents, 0 duplicates), 3 remain.",
+    ] == ended.out.splitlines()
+    assert again.out.endswith(f"1 dead letters: {none}, 1 remain.\n")
+    assert f"0 dead letters: {none}, 0 remain.\n" == nothing.out
+
+
+def test_machines_are_told_the_same(store: Store, alb_logs: Command) -> None:
+    """With --json it is one object."""
+    write_letters(store, [*GOOD, BAD[0]])
+
+    told = json.loads(alb_logs("--json").out)
+
+    assert {
+        "letters": 13,
+        "replayed": 12,
+        "remaining": 1,
+        "new": 12,
+        "duplicates": 0,
+        "outcomes": [
+            {"was": "bad_number", "is": "indexed", "letters": 12},
+            {"was": "bad_number", "is": "too_few_fields", "letters": 1},
+        ],
+        "causes": {},
+        "dry_run": False,
+    } == told
+
+
+def test_all_that_can_be_replayed_ends_well(store: Store, alb_logs: Command) -> None:
+    """Nothing remains: 0, and --quiet says nothing."""
+    write_letters(store, GOOD)
+
+    assert Run(0, "", "") == alb_logs("--quiet")
+
+
+def test_an_error_comes_after_what_was_done(
+    es: Elasticsearch, store: Store, alb_logs: Command
+) -> None:
+    """What was done until then is said, and why the rest was not."""
+    write_letters(store, GOOD)
+    es.indices.create(index=index_of(store, DAY), mappings={"properties": {}})
+    es.indices.put_mapping(index=index_of(store, DAY), meta={"alb_logs": {"schema": 99}})
+
+    ended = alb_logs()
+
+    assert 2 == ended.code
+    assert "0 dead letters: 0 replayed" in ended.out
+    assert "was not made from this version's templates" in ended.said
+
+
+def test_a_closed_index_is_named(es: Elasticsearch, store: Store, alb_logs: Command) -> None:
+    """The cause stands beside the table."""
+    ingest(store, text_of(GOOD[:1]))
+    es.indices.close(index=index_of(store, DAY))
+    write_letters(store, GOOD[1:3])
+
+    ended = alb_logs()
+
+    assert 1 == ended.code
+    assert ended.said.startswith("cluster_refused: Elasticsearch refused with 400 index_closed")
+
+
+def test_a_wrong_call_is_refused(alb_logs: Command) -> None:
+    """Before anything is read."""
+    for arguments in (
+        ("--since", "soon"),
+        ("--load-balancer", "a*b"),
+        ("--bucket", "s3://x"),
+        ("x",),
+    ):
+        ended = alb_logs(*arguments)
+        assert (2, "") == (ended.code, ended.out)
+
+
+def test_a_terminal_shows_progress(elasticsearch_url: str, store: Store) -> None:
+    """There is a bar while it goes on."""
+    write_letters(store, lines_of(DAY, 500))
+    settings = {"ALB_LOGS_ES_URL": elasticsearch_url, "ALB_LOGS_INDEX_PREFIX": store.prefix}
+    command = [sys.executable, "-c", "from pipeline.cli import main; main()", "replay"]
+
+    with Terminal() as terminal:
+        ended = subprocess.run(
+            command,
+            env=settings,
+            stdout=subprocess.PIPE,
+            stderr=terminal.end,
+            check=False,
+            timeout=60,
+        )
+
+    assert 0 == ended.returncode
+    assert b"500 replayed" in ended.stdout
+    assert "dead letters" in terminal.drawn()

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, ElasticsearchWarning
 
+from devstack.traffic import line_id
 from pipeline.alb.fields import Kind
 from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.cluster.roles import Role, role_body
@@ -164,6 +165,21 @@ def test_operate_does_its_work(secure: Secure, admin: Elasticsearch, log: Log) -
         assert all(each["found"] for each in es.mget(index=index, ids=list(ids))["docs"])
     assert "deleted" == es.delete(index=LETTERS, id=letter)["result"]
     assert not admin.exists(index=LETTERS, id=letter)
+
+
+def test_operate_replays_dead_letters(secure: Secure, admin: Elasticsearch, tmp_path: Path) -> None:
+    """It finds dead letters in a point in time, indexes their lines and removes them."""
+    log = write_log(tmp_path)
+    id_ = line_id(log.good[0])
+    letter = {"event": {"original": log.good[0].decode()}, "error": {"type": f"t{id_}"}}
+    admin.index(index=LETTERS, id=id_, document=letter, refresh=True)
+
+    ended = run(secure.settings("operate"), "replay", "--reason", f"t{id_}")
+
+    assert 0 == ended.code, ended
+    assert "1 replayed (1 new documents" in ended.out
+    assert not admin.exists(index=LETTERS, id=id_)
+    assert {id_} == documents_in(admin, log.index).keys()
 
 
 # --- none has more than it needs -----------------------------------------------------------------

@@ -13,6 +13,7 @@ from pipeline.version import VERSION
 _COMMANDS = {
     "completion": "Print what makes a shell complete commands and options.",
     "connect": "Have a bucket announce its new objects.",
+    "erase": "Strip what is personal from a person's documents.",
     "ingest": "Index one S3 object or file now.",
     "parse": "Turn log lines into documents, on standard output.",
     "replay": "Index what is in dead letters and can be indexed today.",

@@ -7,6 +7,7 @@ a secret or the name of one in its message, nor an exception that may quote one 
 
 import base64
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -81,14 +82,23 @@ class _Json(OrjsonSerializer):
     """
 
     def json_loads(self, data: bytes) -> Any:  # noqa: ANN401  JSON as it comes
-        """Read an answer; ValueError if it is no JSON, or nested too deeply."""
+        """Read an answer; ValueError if it is no JSON."""
         try:
             return super().json_loads(data)
         except ValueError:
-            try:
-                return json.loads(data)
-            except RecursionError as error:
-                raise ValueError("the answer is nested too deeply") from error
+            return super().json_loads(_ESCAPE.sub(_whole, data))
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape in JSON; the group is half of a surrogate pair."""
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
 
 
 class _Node(Urllib3HttpNode):

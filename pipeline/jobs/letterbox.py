@@ -8,7 +8,7 @@ taken for absent.
 import base64
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -23,7 +23,9 @@ UNKNOWN = "unknown"
 """The reason of a letter that has none."""
 
 _REASON = re.compile(r"[A-Za-z0-9_.-]{1,100}")
-_FIELDS = tuple(field.name for field in DEAD_LETTER)
+FIELDS = tuple(field.name for field in DEAD_LETTER)
+"""What we write into letters."""
+
 _ORDER = (
     ("aws.s3.bucket.name", "keyword"),
     ("aws.s3.object.key", "keyword"),
@@ -51,6 +53,15 @@ class Letter:
         """Return what the object's key says; None where it is not that of an ALB log."""
         name = classify_key(self.key) if self.key else None
         return name if isinstance(name, ObjectName) else None
+
+    def texts(self) -> Iterator[str]:
+        """Yield every text that may quote the line, whatever it is."""
+        for name in ("event.original", "event.original_base64", "error.message"):
+            value = self.hit.get(name)
+            yield from (str(each) for each in (value if isinstance(value, list) else [value]))
+        held = _line(self.hit)
+        if held is not None:
+            yield held.decode("latin-1")
 
     @property
     def erased(self) -> bool:
@@ -101,14 +112,11 @@ def count_letters(es: Elasticsearch, alias: str, selection: Selection, deadline:
     return count(es, Wanted(alias, selection.query()), deadline)
 
 
-def find_letters(
-    es: Elasticsearch, alias: str, selection: Selection, deadline: Deadline
-) -> Iterator[Letter]:
+def find_letters(es: Elasticsearch, wanted: Wanted, deadline: Deadline) -> Iterator[Letter]:
     """Yield letters, those of one object together and in the order of their lines."""
     sort = [{name: {"order": "asc", "unmapped_type": type_}} for name, type_ in _ORDER]
-    wanted = Wanted(alias, selection.query(), sort, _FIELDS)
-    for page in scan(es, wanted, deadline):
-        yield from filter(selection.includes, map(letter_of, page))
+    for page in scan(es, replace(wanted, sort=sort), deadline):
+        yield from map(letter_of, page)
 
 
 def letter_of(hit: Hit) -> Letter:
@@ -129,11 +137,11 @@ def letter_of(hit: Hit) -> Letter:
 
 def _line(hit: Hit) -> bytes | None:
     text, encoded = _text(hit, "event.original"), _text(hit, "event.original_base64")
+    if text is not None:
+        return text.encode()
     try:
-        if text is not None:
-            return text.encode()
         return None if encoded is None else base64.b64decode(encoded, validate=True)
-    except ValueError:  # half of a surrogate pair, or no base64
+    except ValueError:
         return None
 
 

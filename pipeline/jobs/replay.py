@@ -17,12 +17,12 @@ from pipeline.alb.parsing import Reason
 from pipeline.deadline import Deadline
 from pipeline.errors import ClusterRefusedError, ObjectMissingError, PipelineError
 from pipeline.ingest import MOST_INDICES, context_for
-from pipeline.jobs.letterbox import Letter, Selection, find_letters
+from pipeline.jobs.letterbox import FIELDS, Letter, Selection, find_letters
 from pipeline.jobs.rereading import LinesAt
 from pipeline.sink.bulk import send
 from pipeline.sink.changes import Change, change
 from pipeline.sink.encoding import Action, encode_chunk
-from pipeline.sink.scanning import read_again
+from pipeline.sink.scanning import Wanted, read_again
 from pipeline.source.reading import LONGEST_LINE, Chunk, LongLine
 from pipeline.wiring import Pipeline
 
@@ -87,7 +87,9 @@ class Replay:
     def run(self, selection: Selection) -> Iterator[Fate]:
         """Yield what became of each letter; raise where no other would fare better."""
         store = self._pipeline.store
-        letters = find_letters(store.es, store.dead_letters, selection, self._deadline)
+        wanted = Wanted(store.dead_letters, selection.query(), fields=FIELDS)
+        found = find_letters(store.es, wanted, self._deadline)
+        letters = filter(selection.includes, found)
         with closing(_Lines(self._pipeline, self._deadline)) as lines:
             for _, group in groupby(letters, lambda letter: (letter.bucket, letter.key)):
                 yield from self._replay(group, lines)

@@ -23,7 +23,7 @@ _TOO_LARGE = 413
 _ANOTHER_VERSION = {404, 409}
 _DONE = {200, 201}
 _HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
-_PATH = "/_bulk?filter_path=items.*._id,items.*.status,items.*.error"
+_PATH = "/_bulk?refresh={}&filter_path=items.*._id,items.*.status,items.*.error"
 
 
 class Change(NamedTuple):
@@ -61,15 +61,16 @@ class Changed(NamedTuple):
 
 
 def change(
-    changes: Iterable[Change], *, es: Elasticsearch, deadline: Deadline
+    changes: Iterable[Change], *, es: Elasticsearch, deadline: Deadline, refresh: bool = False
 ) -> Iterator[Changed]:
     """
     Carry changes out in bodies of about 1 MB; yield what became of each body.
 
+    With `refresh`, searches show them by then.
     Raises SinkUnavailableError, ClusterRefusedError or ConfigError.
     """
     for body in _bodies(changes):
-        yield _Changing(es, deadline).carry_out(body)
+        yield _Changing(es, deadline, _PATH.format(str(refresh).lower())).carry_out(body)
 
 
 def _bodies(changes: Iterable[Change]) -> Iterator[list[Change]]:
@@ -89,7 +90,8 @@ def _bodies(changes: Iterable[Change]) -> Iterator[list[Change]]:
 class _Changing:
     """Changes under way, until each has a final reply."""
 
-    def __init__(self, es: Elasticsearch, deadline: Deadline) -> None:
+    def __init__(self, es: Elasticsearch, deadline: Deadline, path: str) -> None:
+        self._path = path
         self._es, self._deadline = es, deadline.within(BUDGET_SECONDS)
         self._changed = Changed([], [])
 
@@ -108,7 +110,7 @@ class _Changing:
     def _send(self, changes: Sequence[Change]) -> list[Change]:
         """Send changes once; return those to send again."""
         body = b"".join(each.text for each in changes)
-        request = Request("POST", _PATH, body, _HEADERS, _SECONDS)
+        request = Request("POST", self._path, body, _HEADERS, _SECONDS)
         with elasticsearch_errors():
             try:
                 items = ask(self._es, request, self._deadline).get("items", [])

@@ -48,6 +48,9 @@ class Hit:
 
 
 def _value(source: object, name: str) -> object:
+    if isinstance(source, list):  # of objects, which we never write
+        values = [_value(each, name) for each in source]
+        return [each for each in values if each is not None] or None
     if not isinstance(source, dict):
         return None
     if name in source:

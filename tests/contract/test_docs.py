@@ -90,7 +90,7 @@ def test_every_command_is_explained() -> None:
     """The page of commands has the help of each command, with examples."""
     page = GENERATED[Path("docs/cli.md")]
 
-    for name in ("ingest", "parse", "replay", "setup"):
+    for name in ("erase", "ingest", "parse", "replay", "setup"):
         _, _, section = page.partition(f"## `alb-logs {name}`\n")
         help_ = section.partition("\n## ")[0]
         assert f"Usage: alb-logs {name} " in help_

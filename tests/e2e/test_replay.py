@@ -476,7 +476,7 @@ FORGERIES = {
     "half a surrogate pair": (
         b'{"event":{"original":"a\\ud800b"},"error":{"type":"\\ud800"}}',
         "E" * 20,
-        End.NO_OBJECT,
+        End.NOT_ITS_LINE,
     ),
     "a key that is none": (
         json.dumps(

@@ -182,6 +182,28 @@ def test_operate_replays_dead_letters(secure: Secure, admin: Elasticsearch, tmp_
     assert {id_} == documents_in(admin, log.index).keys()
 
 
+def test_rewrite_erases(secure: Secure, admin: Elasticsearch, tmp_path: Path) -> None:
+    """It finds a client's documents and dead letters, and replaces them."""
+    log = write_log(tmp_path)
+    assert 1 == run(secure.settings("rewrite"), "ingest", log.file).code  # some are rejected
+    (day, *_), letter = re.findall(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", log.good[0].decode()), "L" * 20
+    address = "203.0.113.1"
+    admin.index(index=LETTERS, id=letter, document={"event": {"original": address}, **NOW})
+    admin.indices.refresh(index=f"{log.index},{LETTERS}")
+
+    until = (date.fromisoformat(day) + timedelta(1)).isoformat()
+    span = ("--from", day, "--to", until)
+    ended = run(secure.settings("rewrite"), "erase", "--client-ip", address, *span, "--yes")
+
+    assert 0 == ended.code, ended
+    assert ended.out.startswith("1 documents erased; 1 dead letters erased")
+    assert address not in json.dumps(documents_in(admin, log.index))
+    assert "event" not in admin.get(index=LETTERS, id=letter)["_source"]
+
+
+NOW = {"@timestamp": datetime.now(UTC).isoformat()}
+
+
 # --- none has more than it needs -----------------------------------------------------------------
 
 OF_PEOPLE = {"read", "delete"}
@@ -254,7 +276,8 @@ def book(es: Elasticsearch, month: int) -> list[Entry | None]:
     """Write an entry of a month, and read it again."""
     name = classify_key(KEY)
     assert isinstance(name, ObjectName)
-    version = Version("b", KEY, "e", replace(name, end_time=datetime(2025, month, 1, tzinfo=UTC)))
+    end = datetime(2025 + (month - 1) // 12, (month - 1) % 12 + 1, 1, tzinfo=UTC)
+    version = Version("b", KEY, "e", replace(name, end_time=end))
     store = open_store(es, PREFIX)
     entry = Entry(State.COMPLETE, dict.fromkeys(COUNTED, 0), 0, "ingest")
     write_entry(version, entry, store=store)
@@ -344,25 +367,26 @@ def test_every_privilege_is_seen_to_be_needed() -> None:
 
 # --- everything beyond is refused ----------------------------------------------------------------
 
-INGEST, OPERATE, SETUP = Role
-ADDING = {INGEST, OPERATE}
+INGEST, OPERATE, REWRITE, SETUP = Role
+ADDING = {INGEST, OPERATE, REWRITE}
+READING = {OPERATE, REWRITE}
 BLOCK = {"index.blocks.write": True}
 PROPERTY: Json = {"properties": {"x": {"type": "keyword"}}}
 
 ATTEMPTS: list[tuple[str, Json | None, set[Role]]] = [
     # Read documents.
-    ("GET /{index}/_doc/{document}", None, {OPERATE}),
-    ("GET /{index}/_search", None, {OPERATE}),
-    ("GET /{index}/_count", None, {OPERATE}),
-    ("GET /{letters}/_doc/{letter}", None, {OPERATE}),
-    ("GET /{letters}/_search", None, {OPERATE}),
+    ("GET /{index}/_doc/{document}", None, READING),
+    ("GET /{index}/_search", None, READING),
+    ("GET /{index}/_count", None, READING),
+    ("GET /{letters}/_doc/{letter}", None, READING),
+    ("GET /{letters}/_search", None, READING),
     # Add, change and delete them.
     ("PUT /{index}/_create/1", {}, ADDING),
     ("PUT /{letters}/_create/1", {}, ADDING),
-    ("PUT /{index}/_doc/{document}", {}, set()),
-    ("PUT /{letters}/_doc/{letter}", {}, set()),
-    ("POST /{index}/_update/{document}", {"doc": {"x": 1}}, set()),
-    ("POST /{letters}/_update/{letter}", {"doc": {"x": 1}}, set()),
+    ("PUT /{index}/_doc/{document}", {}, {REWRITE}),
+    ("PUT /{letters}/_doc/{letter}", {}, {REWRITE}),
+    ("POST /{index}/_update/{document}", {"doc": {"x": 1}}, {REWRITE}),
+    ("POST /{letters}/_update/{letter}", {"doc": {"x": 1}}, {REWRITE}),
     ("DELETE /{index}/_doc/{document}", None, set()),
     ("DELETE /{letters}/_doc/{letter}", None, {OPERATE}),
     # Look at indices, make, change and delete them.
@@ -391,7 +415,7 @@ ATTEMPTS: list[tuple[str, Json | None, set[Role]]] = [
     ("PUT /elsewhere/_create/2", {}, set()),
     ("DELETE /elsewhere/_doc/1", None, set()),
     ("DELETE /elsewhere", None, set()),
-    ("PUT /{letters}-000001/_create/1", {}, {OPERATE}),
+    ("PUT /{letters}-000001/_create/1", {}, READING),
     ("PUT /{letters}s/_create/1", {}, set()),
     ("PUT /alb-logs-ledgers/_create/1", {}, set()),
     # Keep the ledger, and nothing else with it.
@@ -496,10 +520,13 @@ def test_no_other_privilege_comes_along(clients: Clients, admin: Elasticsearch, 
 
     body = role_body(role, PREFIX)
     granted = {each["names"][0]: {"none", *each["privileges"]} for each in body["indices"]}
+    granted = {
+        name: each | ({"create", "create_doc"} if "index" in each else set())
+        for name, each in granted.items()
+    }
     expected = dict.fromkeys(logs, granted[f"{PREFIX}-access-*"]) | {
         LETTERS: {each for each in granted[LETTERS] if ":" not in each},
-        LEDGER: granted[LEDGER]
-        | ({"create", "create_doc"} if "index" in granted[LEDGER] else set()),
+        LEDGER: granted[LEDGER],
         **{name: set[str]() for name in OTHER_INDICES},
     }
     assert expected == {name: held(asked["index"][name]) for name in indices["names"]}
@@ -594,4 +621,5 @@ def test_every_privilege_is_explained() -> None:
     """The page says of each privilege why it is there, and lists no other."""
     assert set(given(INGEST)) == documented(INGEST)
     assert set(given(OPERATE)) == documented(INGEST) | documented(OPERATE)
+    assert set(given(REWRITE)) == documented(REWRITE)
     assert set(given(SETUP)) == documented(SETUP)

@@ -58,6 +58,8 @@ class Options:
     exclude: tuple[Rule, ...] = ()
     route: str = "ingest"
     """Who ingests, as the ledger calls it."""
+    overwrite: bool = False
+    """Whether a document that is there already is replaced, unless it was erased."""
     kind: Kind | None = None
     """Which log every object is, whatever its name says; None: the name tells, else each line."""
     watch: Callable[[Tally], object] = lambda _: None
@@ -199,6 +201,7 @@ class Ingestion:
         self._indices: set[str] = set()
         self._tally = Tally()
         self._events: tuple[str, str] | None = None
+        self._throttled = 0
 
     def run(
         self,
@@ -216,8 +219,8 @@ class Ingestion:
         except PipelineError as error:
             if isinstance(error, ClusterRefusedError):
                 self._store.forget()  # an index may be gone: the next object looks again
-            return Outcome(self._tally, error, events=self._events)
-        return replace(outcome, tally=self._tally, events=self._events)
+            outcome = Outcome(_NOTHING, error)
+        return replace(outcome, tally=self._tally, events=self._events, throttled=self._throttled)
 
     def _carry(
         self,
@@ -282,6 +285,7 @@ class Ingestion:
             body_bytes=self._options.bulk_bytes,
         )
         self._events = _span(self._events, sent.batch.times)
+        self._throttled += sent.replies.throttled
         settled = tally_of(sent.batch, sent.replies, letters)
         self._tally += settled
         self._options.watch(settled)

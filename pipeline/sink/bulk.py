@@ -44,6 +44,7 @@ BUDGET_SECONDS = 120.0
 """How long one bulk body is tried where nothing else sets a limit."""
 
 _TOO_LARGE = 413
+_TOO_MANY = 429
 _CONFLICT = 409
 _CREATED = 201
 _OK = 200
@@ -58,6 +59,8 @@ class Replies:
     created: int = 0
     duplicates: int = 0
     filtered: int = 0
+    throttled: int = 0
+    """How often a request, or documents of one, were refused for too much to do (429)."""
     refused: dict[int, Refused] = field(default_factory=dict)
     """By position among the actions."""
 
@@ -169,6 +172,7 @@ class _Sending:
                 return self._send_halves(pending)
             if error.meta.status not in RETRIED:
                 raise refusal(error) from error
+            self.replies.throttled += error.meta.status == _TOO_MANY
             return self._again(pending, error)
         except TransportError as error:  # no connection, a time-out, an answer cut in the middle
             if fault := untrusted(error):
@@ -230,11 +234,14 @@ class _Sending:
         if _all_created(creates) and [each["_id"] for each in creates] == ids:
             self.replies.created += len(creates)  # nearly always, and faster than one by one
             return []
-        return [
+        again = [
             at
             for at, create in zip(pending, creates, strict=True)
             if not self._is_final(at, create)
         ]
+        refused = {create["status"] for create in creates if "error" in create}
+        self.replies.throttled += bool(again) and _TOO_MANY in refused
+        return again
 
     def _is_final(self, at: int, create: dict[str, Any]) -> bool:
         """Count one reply, unless its document has to be sent again."""

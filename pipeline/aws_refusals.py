@@ -53,6 +53,7 @@ class Action(StrEnum):
     """What AWS is asked to do, by the name of the permission that it needs."""
 
     GET_OBJECT = "s3:GetObject"
+    LIST_BUCKET = "s3:ListBucket"
     GET_NOTIFICATIONS = "s3:GetBucketNotification"
     PUT_NOTIFICATIONS = "s3:PutBucketNotification"
     ASSUME_ROLE = "sts:AssumeRole"
@@ -160,7 +161,8 @@ _BAD_CREDENTIALS = {
 
 _OBJECT = {Action.GET_OBJECT}
 _NOTIFICATIONS = {Action.GET_NOTIFICATIONS, Action.PUT_NOTIFICATIONS}
-_S3 = _OBJECT | _NOTIFICATIONS
+_LISTING = {Action.LIST_BUCKET}
+_S3 = _OBJECT | _LISTING | _NOTIFICATIONS
 _ROLE = {Action.ASSUME_ROLE}
 _MESSAGE = {Action.SEND_MESSAGE}
 
@@ -238,6 +240,22 @@ _TABLE = (
         "{subject}: it changed while it was read: {error}",
     ),
     _Refusal(_OBJECT, {_ANY}, ConfigError, "{subject}: S3 refuses the request: {error}"),
+    # The keys of a bucket
+    _Refusal(
+        _LISTING,
+        {"NoSuchBucket"},
+        ConfigError,
+        "{subject}: there is no such bucket: check its name, and that AWS_PROFILE and "
+        "AWS_ENDPOINT_URL lead to where it is",
+    ),
+    _Refusal(
+        _LISTING,
+        {"403"},
+        ConfigError,
+        "{subject}: AWS refuses {action}: grant it on the bucket; for a bucket of another account, "
+        "name a role that has it in ALB_LOGS_BUCKET_ROLES: {error}",
+    ),
+    _Refusal(_LISTING, {_ANY}, ConfigError, "{subject}: S3 refuses to list it: {error}"),
     # A bucket's notifications
     _Refusal(
         _NOTIFICATIONS, {"NoSuchBucket"}, AwsRefusedError, "{subject}: there is no such bucket"

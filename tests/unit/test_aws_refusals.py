@@ -18,8 +18,8 @@ from pipeline.errors import (
     SourceUnavailableError,
 )
 
-S3 = (Action.GET_OBJECT, Action.GET_NOTIFICATIONS, Action.PUT_NOTIFICATIONS)
-NOTIFICATIONS = S3[1:]
+NOTIFICATIONS = (Action.GET_NOTIFICATIONS, Action.PUT_NOTIFICATIONS)
+S3 = (Action.GET_OBJECT, Action.LIST_BUCKET, *NOTIFICATIONS)
 SUBJECT = "what was asked for"
 
 
@@ -115,6 +115,18 @@ def test_an_object_is_refused(code: str, status: int, error: type[PipelineError]
     assert error is type(found)
     assert str(found).startswith(f"{SUBJECT}: ")
     assert fix in str(found)
+
+
+def test_a_listing_is_refused() -> None:
+    """A missing permission, a bucket that is not there, and any other refusal name the fix."""
+    for code, status, fix in (
+        ("AccessDenied", 403, "AWS refuses s3:ListBucket: grant it on the bucket"),
+        ("NoSuchBucket", 404, "there is no such bucket: check its name"),
+        ("InvalidRequest", 400, "S3 refuses to list it: "),
+    ):
+        found = aws_refusal(refused(code, status), Action.LIST_BUCKET, SUBJECT)
+        assert isinstance(found, ConfigError)
+        assert str(found).startswith(f"{SUBJECT}: {fix}")
 
 
 @pytest.mark.parametrize("action", NOTIFICATIONS)

@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline.alb.document import Context, index_name
 from pipeline.alb.fields import Kind
+from pipeline.deadline import Deadline
 from pipeline.errors import ConfigError, PipelineError
 from pipeline.ingest import context_for
 from pipeline.jobs.selecting import Survey
@@ -17,7 +18,6 @@ from pipeline.sink.requests import request
 from pipeline.sink.store import Store
 from pipeline.source.objects import ObjectRef
 from pipeline.source.reading import ObjectReader
-from pipeline.deadline import Deadline
 from pipeline.wiring import Pipeline
 
 _SAMPLE_SECONDS = 10.0
@@ -97,8 +97,8 @@ def refuse_doomed(plan: Plan) -> None:
         raise ConfigError(
             f"{len(plan.doomed)} days from {plan.doomed[0]} to {plan.doomed[-1]} are older than "
             f"the {plan.retention_days} days that documents are kept: the lifecycle would delete "
-            "them at once. Keep documents longer (`alb-logs setup --retention DAYS`), choose a later "
-            "--from, or add --force"
+            "them at once. Keep documents longer (`alb-logs setup --retention DAYS`), choose a "
+            "later --from, or add --force"
         )
 
 

@@ -33,6 +33,7 @@ from pipeline.sink.bulk import BulkSender, Sent
 from pipeline.sink.deadletters import rejects_of, write_dead_letters
 from pipeline.sink.doubt import MOST_REJECTS, Doubt
 from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.sink.overwriting import replacing
 from pipeline.sink.store import Store
 from pipeline.source.continuation import Continuation, ResumePoint
 from pipeline.source.objects import ObjectRef
@@ -271,8 +272,14 @@ class Ingestion:
                 "it by time, or use indices by month (`alb-logs setup --period month`)"
             )
         self._store.admit(batch.indices, deadline=self._deadline)
-        for sent in sender.send(batch):
+        for sent in sender.send(self._to_be_sent(batch)):
             self._settle(sent)
+
+    def _to_be_sent(self, batch: Batch) -> Batch:
+        if not self._options.overwrite:
+            return batch
+        actions = replacing(batch.actions, store=self._store, deadline=self._deadline)
+        return replace(batch, actions=actions)
 
     def _settle(self, sent: Sent) -> None:
         """Write the dead letters of a batch that was sent, and account for its lines."""

@@ -146,18 +146,15 @@ def _shards_of(settings: dict[str, str]) -> int:
 
 def _shards(store: Store, needed: int) -> Shards:
     """Ask how many shards the cluster has and may have; a role may forbid to look."""
-    limit = "cluster.max_shards_per_node"
-    path = f"/_cluster/settings?include_defaults&flat_settings&filter_path=*.{limit}"
+    path = "/_cluster/settings?include_defaults&filter_path=*.cluster.max_shards_per_node"
     try:
         with elasticsearch_errors():
             health = request(store.es, "GET", "/_cluster/health", deadline=Deadline())
             settings = request(store.es, "GET", path, deadline=Deadline())
     except ConfigError:
         return Shards(needed)
-    each = next(
-        (int(settings[level][limit]) for level in _LEVELS if limit in settings.get(level, {})), None
-    )
-    most = None if each is None else each * health["number_of_data_nodes"]
+    each = next(settings[level] for level in _LEVELS if level in settings)
+    most = int(each["cluster"]["max_shards_per_node"]) * health["number_of_data_nodes"]
     return Shards(needed, health["active_shards"] + health["unassigned_shards"], most)
 
 

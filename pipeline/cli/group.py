@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.version import VERSION
 
 _COMMANDS = {
+    "backfill": "Ingest the objects of a range of time.",
     "completion": "Print what makes a shell complete commands and options.",
     "connect": "Have a bucket announce its new objects.",
     "ingest": "Index one S3 object or file now.",

@@ -16,6 +16,7 @@ _COMMANDS = {
     "connect": "Have a bucket announce its new objects.",
     "ingest": "Index one S3 object or file now.",
     "parse": "Turn log lines into documents, on standard output.",
+    "raw": "Print the raw lines of documents, found again in S3.",
     "setup": "Prepare a cluster: templates, lifecycle, enrichment.",
 }
 """Each command is the function of its name in the module of its name, loaded when it is called."""

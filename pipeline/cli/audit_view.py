@@ -100,8 +100,8 @@ def _gaps_in_words(report: Report) -> Iterator[str]:
         shown = ", ".join(map(_spelled, gaps[:_MOST_GAPS])) + (", …" if gaps[_MOST_GAPS:] else "")
         objects = sum(gap.intervals for gap in gaps)
         yield (
-            f"Never delivered by AWS: {series.kind} logs of {_named(series)}, {objects:,} intervals "
-            f"of five minutes: {shown}"
+            f"Never delivered by AWS: {series.kind} logs of {_named(series)}, {objects:,} "
+            f"intervals of five minutes: {shown}"
         )
     if told:
         yield (

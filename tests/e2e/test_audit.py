@@ -1,16 +1,21 @@
 """The command `audit`: every hole that is planted is found and repaired, and no other is."""
 
 import json
+import os
 import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from devstack.aws import AwsServer, environment
+from pipeline.cli import tracking
 from pipeline.clients.buckets import Buckets
 from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import ObjectCorruptError
@@ -26,10 +31,12 @@ from tests.support.commands import Run
 from tests.support.factories import alb_line, gz, ids_of, no_log_lines
 from tests.support.keys import FIVE_MINUTES, log_key, utc, wanted
 from tests.support.secure import PREFIX, Secure, run
+from tests.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+COMMAND = Path(sys.executable).parent / "alb-logs"
 DAY = "2026-11-20"
 FIRST = utc(f"{DAY}T10:05")
 RANGE = ("--from", f"{DAY}T10:00", "--to", f"{DAY}T12:00")
@@ -386,6 +393,89 @@ def test_many_holes(logs: Logs, audit: Command) -> None:
     assert 22 == len(verdicts(for_machines))
     assert (1, "") == (quiet.code, quiet.out)
     assert 21 == len(quiet.err.splitlines())
+
+
+# --- when something is wrong ---------------------------------------------------------------------
+
+
+def test_a_cluster_without_a_ledger(logs: Logs, audit: Command) -> None:
+    """A cluster that was set up by an early version has none: it is to be set up again."""
+    letters = logs.store.dead_letters
+    meta = logs.store.es.indices.get_mapping(index=letters)[f"{letters}-000001"]["mappings"][
+        "_meta"
+    ]
+    meta["alb_logs"]["ledger"] = False
+    logs.store.es.indices.put_mapping(index=letters, meta=meta)
+
+    ended = audit()
+
+    assert (2, "") == (ended.code, ended.out)
+    assert ended.said.endswith("yet: run `alb-logs setup`")
+
+
+def test_a_ledger_that_cannot_be_written(logs: Logs, audit: Command) -> None:
+    """What is ingested but not recorded is still missing by the ledger, and the reason is told."""
+    logs.put(key_of(0), *lines_from(0))
+    index = f"{logs.store.ledger}-2026.11.01"
+    logs.store.es.indices.create(index=index)
+    logs.store.es.indices.put_settings(index=index, settings={"index.blocks.write": True})
+
+    ended = audit("--repair", "--workers", "1")
+
+    assert 1 == ended.code
+    assert (
+        "the ledger has no entry of it: Elasticsearch refused with 403 cluster_block" in ended.out
+    )
+    assert ids_of(lines_from(0)) == logs.documents()
+
+
+def test_documents_that_cannot_be_looked_for(logs: Logs, audit: Command) -> None:
+    """A closed index is nobody's hole: the audit ends with the fix, after what it found so far."""
+    logs.ingest(logs.put(key_of(0)))
+    logs.ingest(logs.put(key_of(1), *lines_from(1)))
+    index = f"{logs.store.prefix}-access-{DAY.replace('-', '.')}"
+    logs.store.es.indices.close(index=index)
+
+    ended = audit("--deep")
+
+    assert 1 == ended.code
+    assert f"POST /{index}/_open" in ended.said
+    assert ended.out.endswith("\nIt ended early: only what is said above was looked at.\n")
+
+
+def test_progress_in_a_pipe(logs: Logs, audit: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every now and then a line on standard error says how far it is; by --deep, line by line."""
+    monkeypatch.setattr(tracking, "INTERVAL_SECONDS", 0.0)
+    logs.ingest(logs.put(key_of(0), *lines_from(0)))
+
+    ended = audit("--deep")
+
+    told = [json.loads(line)["progress"] for line in ended.err.splitlines()]
+    assert {"objects": 0, "missing": 0, "lines_looked_for": 20} in told
+    assert {"objects": 1, "missing": 0, "lines_looked_for": 20} == told[-1]
+
+
+def test_progress_on_a_terminal(logs: Logs, aws: AwsServer, elasticsearch_url: str) -> None:
+    """There it is drawn."""
+    logs.ingest(logs.put(key_of(0), *lines_from(0)))
+    settings = {
+        "ALB_LOGS_ES_URL": elasticsearch_url,
+        "ALB_LOGS_INDEX_PREFIX": logs.store.prefix,
+        "PATH": os.defpath,
+        "TERM": "xterm",
+        **environment(aws.url),
+    }
+    with Terminal() as terminal:
+        subprocess.run(
+            [COMMAND, "audit", "--bucket", logs.bucket, *RANGE, "--deep"],
+            env=settings,
+            stdout=subprocess.PIPE,
+            stderr=terminal.end,
+            check=True,
+        )
+        drawn = terminal.drawn()
+
+    assert "1 objects, 0 of them not in, 20 lines looked for" in drawn
 
 
 # --- what grows old ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.version import VERSION
 
 _COMMANDS = {
+    "audit": "Say what of a range of time is missing, and ingest it.",
     "backfill": "Ingest the objects of a range of time.",
     "completion": "Print what makes a shell complete commands and options.",
     "connect": "Have a bucket announce its new objects.",

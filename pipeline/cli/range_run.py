@@ -36,7 +36,7 @@ class RangeRun:
                 tracked(self._screen, standing.in_words, standing.as_dict) as show,
                 Workers(min(workers, max(1, standing.objects)), work) as processes,
             ):
-                for event in run_backfill(selection, processes, pace, self._hears(stopped)):
+                for event in run_backfill(selection.due(), processes, pace, self._hears(stopped)):
                     self._take(event)
                     show()
             ended = stopped()

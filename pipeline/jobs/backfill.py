@@ -39,7 +39,7 @@ class Selection:
 
 
 def run_backfill(
-    selection: Selection, workers: Workers, pace: Pace, stopped: Callable[[], bool]
+    due: Iterator[ObjectRef], workers: Workers, pace: Pace, stopped: Callable[[], bool]
 ) -> Iterator[Event]:
     """
     Ingest what is due; yield what happens. When it is stopped, what is under way comes to its end.
@@ -48,7 +48,7 @@ def run_backfill(
     where Elasticsearch takes nothing any more.
     """
     in_a_row = 0
-    for event in workers.ingest(selection.due(), pace, stopped):
+    for event in workers.ingest(due, pace, stopped):
         yield event
         if isinstance(event, Done):
             in_a_row = in_a_row + 1 if _is_of_cluster(event.outcome.error) else 0

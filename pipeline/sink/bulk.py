@@ -47,7 +47,7 @@ _TOO_LARGE = 413
 _CONFLICT = 409
 _CREATED = 201
 _OK = 200
-_HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
+HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _REPLY = "errors,items.create._id,items.create.status,items.create.error"
 
 
@@ -197,7 +197,7 @@ class _Sending:
             "POST",
             "/_bulk",
             params={"filter_path": _REPLY},
-            headers=_HEADERS,
+            headers=HEADERS,
             body=bulk_body([self._actions[at] for at in pending]),
         )
         return _items(answer.body)

@@ -33,6 +33,7 @@ from pipeline.sink.bulk import BulkSender, Sent
 from pipeline.sink.deadletters import rejects_of, write_dead_letters
 from pipeline.sink.doubt import MOST_REJECTS, Doubt
 from pipeline.sink.encoding import Batch, encode_chunk
+from pipeline.sink.overwriting import replacing
 from pipeline.sink.store import Store
 from pipeline.source.continuation import Continuation, ResumePoint
 from pipeline.source.objects import ObjectRef
@@ -58,6 +59,8 @@ class Options:
     exclude: tuple[Rule, ...] = ()
     route: str = "ingest"
     """Who ingests, as the ledger calls it."""
+    overwrite: bool = False
+    """Whether a document that is there already is replaced, unless it was erased."""
     kind: Kind | None = None
     """Which log every object is, whatever its name says; None: the name tells, else each line."""
     watch: Callable[[Tally], object] = lambda _: None
@@ -199,6 +202,7 @@ class Ingestion:
         self._indices: set[str] = set()
         self._tally = Tally()
         self._events: tuple[str, str] | None = None
+        self._throttled = 0
 
     def run(
         self,
@@ -216,8 +220,8 @@ class Ingestion:
         except PipelineError as error:
             if isinstance(error, ClusterRefusedError):
                 self._store.forget()  # an index may be gone: the next object looks again
-            return Outcome(self._tally, error, events=self._events)
-        return replace(outcome, tally=self._tally, events=self._events)
+            outcome = Outcome(_NOTHING, error)
+        return replace(outcome, tally=self._tally, events=self._events, throttled=self._throttled)
 
     def _carry(
         self,
@@ -268,8 +272,14 @@ class Ingestion:
                 "it by time, or use indices by month (`alb-logs setup --period month`)"
             )
         self._store.admit(batch.indices, deadline=self._deadline)
-        for sent in sender.send(batch):
+        for sent in sender.send(self._to_be_sent(batch)):
             self._settle(sent)
+
+    def _to_be_sent(self, batch: Batch) -> Batch:
+        if not self._options.overwrite:
+            return batch
+        actions = replacing(batch.actions, store=self._store, deadline=self._deadline)
+        return replace(batch, actions=actions)
 
     def _settle(self, sent: Sent) -> None:
         """Write the dead letters of a batch that was sent, and account for its lines."""
@@ -282,6 +292,7 @@ class Ingestion:
             body_bytes=self._options.bulk_bytes,
         )
         self._events = _span(self._events, sent.batch.times)
+        self._throttled += sent.replies.throttled
         settled = tally_of(sent.batch, sent.replies, letters)
         self._tally += settled
         self._options.watch(settled)

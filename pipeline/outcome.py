@@ -78,6 +78,7 @@ class Outcome:
     `changed`: the object was overwritten since it was announced, and is read as it is now.
     `anew`: it was read from its start, though a message said where to go on. `events` are the first
     and the last time among its documents; `unrecorded` is why it has no entry in the ledger.
+    `throttled` counts how often Elasticsearch had too much to do (429).
     """
 
     tally: Tally
@@ -87,6 +88,7 @@ class Outcome:
     anew: bool = False
     events: tuple[str, str] | None = field(default=None, compare=False)
     unrecorded: str | None = None
+    throttled: int = field(default=0, compare=False)
 
 
 def tally_of(batch: Batch, replies: Replies, dead_letters: int) -> Tally:

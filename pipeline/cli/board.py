@@ -1,11 +1,12 @@
 """
 Draw on a terminal how long work goes.
 
-One line is for the source, with a bar where its size is known; one is for what became of its lines.
+For sources one after another: one line for the source, with a bar where its size is known, and one
+for what became of its lines. For many objects at once: a text at the foot of the terminal.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Self
 
@@ -94,3 +95,34 @@ class Board:
             f"{total.rejected:,} rejected",
         ]
         return "  " + " · ".join(parts)
+
+
+class Foot:
+    """A text that stays at the foot of the terminal while other lines go above it."""
+
+    def __init__(self, text: Callable[[], str]) -> None:
+        self._live = Live(
+            console=Console(stderr=True),
+            get_renderable=lambda: Text(text()),
+            transient=True,
+            redirect_stdout=False,
+            refresh_per_second=2,
+        )
+
+    def __enter__(self) -> Self:
+        """Draw."""
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Wipe it away."""
+        self._live.stop()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave the terminal to what is written meanwhile."""
+        self._live.stop()
+        try:
+            yield
+        finally:
+            self._live.start()

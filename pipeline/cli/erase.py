@@ -208,9 +208,9 @@ class _Erasing:
 
 
 _WHAT_STAYS = """\
-No redelivery, replay or backfill brings it back, because the ids are there; `backfill --overwrite`
-does. S3 still holds the raw lines, in the objects of that time, until the bucket's own lifecycle
-rule or you delete them; so do snapshots of the cluster, until they are deleted."""
+No redelivery, replay or backfill brings it back, because the ids are there. S3 still holds the raw
+lines, in the objects of that time, until you or the bucket's own lifecycle rule delete them; and
+snapshots of the cluster hold the documents as they were, until they are deleted."""
 
 
 def _counts(erased: Erased, what: str) -> str:

@@ -17,7 +17,7 @@ from pipeline.errors import PipelineError
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from pipeline.cli.board import Board
+    from pipeline.cli.board import Board, Foot
     from pipeline.outcome import Tally
 
 PATIENCE_SECONDS = 5.0
@@ -71,7 +71,7 @@ class Screen:
 
     def __init__(self) -> None:
         self.verbosity = Verbosity.NORMAL
-        self._board: Board | None = None
+        self._board: Board | Foot | None = None
 
     @property
     def quiet(self) -> bool:
@@ -123,6 +123,18 @@ class Screen:
             self._board = board
             try:
                 yield board
+            finally:
+                self._board = None
+
+    @contextmanager
+    def drawn(self, text: Callable[[], str]) -> Iterator[None]:
+        """Show a text at the foot of the terminal, as it is at each moment."""
+        from pipeline.cli.board import Foot  # noqa: PLC0415  rich is slow to load
+
+        with Foot(text) as foot:
+            self._board = foot
+            try:
+                yield
             finally:
                 self._board = None
 

@@ -44,11 +44,12 @@ BUDGET_SECONDS = 120.0
 """How long one bulk body is tried where nothing else sets a limit."""
 
 _TOO_LARGE = 413
+_TOO_MANY = 429
 _CONFLICT = 409
 _CREATED = 201
 _OK = 200
-_HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
-_REPLY = "errors,items.create._id,items.create.status,items.create.error"
+HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
+_REPLY = "errors,items.*._id,items.*.status,items.*.error"
 
 
 @dataclass(slots=True)
@@ -58,6 +59,8 @@ class Replies:
     created: int = 0
     duplicates: int = 0
     filtered: int = 0
+    throttled: int = field(default=0, compare=False)
+    """How often a request, or documents of one, were refused for too much to do (429)."""
     refused: dict[int, Refused] = field(default_factory=dict)
     """By position among the actions."""
 
@@ -169,6 +172,7 @@ class _Sending:
                 return self._send_halves(pending)
             if error.meta.status not in RETRIED:
                 raise refusal(error) from error
+            self.replies.throttled += error.meta.status == _TOO_MANY
             return self._again(pending, error)
         except TransportError as error:  # no connection, a time-out, an answer cut in the middle
             if fault := untrusted(error):
@@ -197,7 +201,7 @@ class _Sending:
             "POST",
             "/_bulk",
             params={"filter_path": _REPLY},
-            headers=_HEADERS,
+            headers=HEADERS,
             body=bulk_body([self._actions[at] for at in pending]),
         )
         return _items(answer.body)
@@ -225,16 +229,19 @@ class _Sending:
             raise AccountingError(
                 f"{len(pending)} documents were sent, {len(answer)} were replied to"
             )
-        creates = [reply["create"] for reply in answer]
+        creates = [written for reply in answer for written in reply.values()]  # one of each
         ids = [self._actions[at].id for at in pending]
         if _all_created(creates) and [each["_id"] for each in creates] == ids:
             self.replies.created += len(creates)  # nearly always, and faster than one by one
             return []
-        return [
+        again = [
             at
             for at, create in zip(pending, creates, strict=True)
             if not self._is_final(at, create)
         ]
+        refused = {create["status"] for create in creates if "error" in create}
+        self.replies.throttled += bool(again) and _TOO_MANY in refused
+        return again
 
     def _is_final(self, at: int, create: dict[str, Any]) -> bool:
         """Count one reply, unless its document has to be sent again."""
@@ -244,9 +251,9 @@ class _Sending:
             )
         if create["status"] == _CREATED:
             self.replies.created += 1
-        elif create["status"] == _OK:  # a pipeline of the cluster dropped it
+        elif create["status"] == _OK and not self._actions[at].replaces:  # a pipeline dropped it
             self.replies.filtered += 1
-        elif create["status"] == _CONFLICT:
+        elif create["status"] in {_CONFLICT, _OK}:  # it is there, or was and is replaced
             self.replies.duplicates += 1
         elif passes(create):
             error = create["error"]

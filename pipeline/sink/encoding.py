@@ -48,9 +48,14 @@ class Action(NamedTuple):
     id: str
     index: str  # type: ignore[assignment]  # it hides tuple.index, which nobody calls
     text: str
-    """The two lines of a bulk `create`."""
+    """The two lines of a bulk `create`, or of an `index` that replaces a document."""
     line: bytes = b""
     offset: int = 0
+
+    @property
+    def replaces(self) -> bool:
+        """Return whether it replaces a document that is there."""
+        return self.text.startswith('{"index"')
 
     @property
     def source(self) -> str:

@@ -97,7 +97,7 @@ def unread(error: dict[str, Any]) -> ConfigError | ClusterRefusedError | None:
     if type_ == "index_not_found_exception":
         return None
     status = 403 if type_ == "security_exception" else 500
-    return _cluster_fault(status, type_, reason, _index_in(reason))
+    return _cluster_fault(status, type_, reason, error.get("index") or _index_in(reason))
 
 
 def _index_in(reason: str) -> str:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,14 @@ from pipeline.sink.refusals import elasticsearch_errors
 from pipeline.sink.requests import JSON
 from pipeline.sink.store import open_store
 from tests.support.cluster import documents_in, ingest
-from tests.support.factories import KEY, ids_of, lines_of, no_log_lines, text_of
+from tests.support.factories import (
+    KEY,
+    ids_of,
+    lines_of,
+    no_log_lines,
+    text_of,
+    unused_day,
+)
 from tests.support.secure import FRESH, LACKS, PREFIX, Lack, Secure, run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -31,7 +37,6 @@ THREE_KINDS = (ROOT / "tests" / "data" / "alb" / "auto-three-kinds.log").read_by
 LETTERS = f"{PREFIX}-dead-letter"
 LEDGER = f"{PREFIX}-ledger"
 ELSEWHERE = "elsewhere"
-DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
 
 Json = dict[str, Any]
 
@@ -48,7 +53,7 @@ class Log:
 
 def write_log(folder: Path) -> Log:
     """Write a log that no other test has lines of."""
-    day = next(DAYS).isoformat()
+    day = unused_day()
     index = f"{PREFIX}-access-{day.replace('-', '.')}"
     log = Log(folder / "access.log", index, lines_of(day, 3), no_log_lines(2))
     log.file.write_bytes(text_of([*log.good, *log.bad]))

@@ -222,7 +222,7 @@ def test_a_long_line_is_rejected_as_a_whole() -> None:
     batch = encode_chunk(long, CONTEXT)
 
     (reject,) = batch.rejects
-    assert (batch.read, batch.size, reject.offset, reject.length) == (1, 300_000, 5, 300_000)
+    assert (batch.read, batch.size, reject.offset, reject.length) == (1, 300_001, 5, 300_000)
     assert (reject.id, reject.reason) == ("A" * 20, Reason.LINE_TOO_LONG)
 
 

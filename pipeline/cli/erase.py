@@ -135,7 +135,7 @@ def _hints(config: Config, subject: Subject, zone: tzinfo) -> Iterator[str]:
     if (datetime.now(UTC) - subject.end).total_seconds() < _FRESH_SECONDS:
         until = subject.end.astimezone(zone).isoformat(sep=" ", timespec="seconds")
         yield (
-            f"--to ({until}) is not over for long: what was indexed in the last half minute may "
+            f"--to ({until}) is not a minute ago: what was indexed in the last half minute may "
             "not be found yet, and what is ingested later is not erased"
         )
 

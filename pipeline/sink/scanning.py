@@ -94,7 +94,7 @@ def scan(es: Elasticsearch, wanted: Wanted, deadline: Deadline) -> Iterator[list
         pages.close()
 
 
-# A closed index is an error, not an index without documents: nobody is to think that all was read.
+# A closed index is an error: nobody must take it for an index without documents.
 _CLOSED_TOO = "expand_wildcards=open,closed"
 
 

@@ -202,6 +202,18 @@ def test_ingesting_again_brings_nothing_back(es: Elasticsearch, store: Store) ->
     assert before == documents(es, store.prefix)
 
 
+def test_overwriting_brings_nothing_back(es: Elasticsearch, store: Store) -> None:
+    """A backfill that replaces documents passes over those that were erased."""
+    object_ = text_of(of(ME))
+    ingest(store, object_)
+    erased(Erasure(store, mine()))
+    before = documents(es, store.prefix)
+
+    ingest(store, object_, Options(overwrite=True))
+
+    assert before == documents(es, store.prefix)
+
+
 def test_no_pipeline_adds_it_again(es: Elasticsearch, store: Store) -> None:
     """The index's own, which knows the client's place, is passed over."""
     ingest(store, text_of(of(ME)))

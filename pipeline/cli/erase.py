@@ -202,8 +202,8 @@ class _Erasing:
 
     def _summary(self) -> str:
         return (
-            f"{_counts(self._of_documents, 'documents')}; "
-            f"{_counts(self._of_letters, 'dead letters')}"
+            f"{in_words(self._of_documents, 'documents')}; "
+            f"{in_words(self._of_letters, 'dead letters')}"
         )
 
 
@@ -213,7 +213,8 @@ lines, in the objects of that time, until you or the bucket's own lifecycle rule
 snapshots of the cluster hold the documents as they were, until they are deleted."""
 
 
-def _counts(erased: Erased, what: str) -> str:
+def in_words(erased: Erased, what: str) -> str:
+    """Return how many were erased, and what became of the others."""
     parts = [f"{erased.erased:,} {what} erased"]
     if erased.unchanged:
         parts.append(f"{erased.unchanged:,} had nothing to erase")

@@ -74,7 +74,7 @@ def replay(  # noqa: PLR0913  one parameter an option
     with screen.waiting("Elasticsearch"):
         pipeline = open_pipeline(Config.from_env(), route="replay")
         letters = _count(pipeline, selection)
-    replaying = _Replaying(Replay(pipeline, dry_run=dry_run), dry_run=dry_run)
+    replaying = Replaying(Replay(pipeline, dry_run=dry_run), dry_run=dry_run)
     with screen.progress(1) as progress, _summarised(replaying, screen, as_json=as_json):
         progress.begin("dead letters", letters)
         replaying.run(selection, progress)
@@ -86,7 +86,7 @@ def _count(pipeline: Pipeline, selection: Selection) -> int:
     return count_letters(store.es, store.dead_letters, selection, Deadline())
 
 
-class _Replaying:
+class Replaying:
     """One run of the command: what became of the letters so far."""
 
     def __init__(self, work: Replay, *, dry_run: bool) -> None:
@@ -170,7 +170,7 @@ class _Replaying:
 
 
 @contextmanager
-def _summarised(replaying: _Replaying, screen: Screen, *, as_json: bool) -> Iterator[None]:
+def _summarised(replaying: Replaying, screen: Screen, *, as_json: bool) -> Iterator[None]:
     """Say at the end what became of letters; also at an early end, by Ctrl-C or an error."""
     try:
         yield

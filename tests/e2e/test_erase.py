@@ -506,8 +506,8 @@ def test_forged_letters_are_erased_or_left(es: Elasticsearch, store: Store) -> N
 
 def test_counts_are_said_in_words() -> None:
     """What was not erased is said where there is any."""
-    assert "2 documents erased" == command._counts(Erased(2), "documents")
-    assert "0 x erased, 3 had nothing to erase, 4 were deleted meanwhile" == command._counts(
+    assert "2 documents erased" == command.in_words(Erased(2), "documents")
+    assert "0 x erased, 3 had nothing to erase, 4 were deleted meanwhile" == command.in_words(
         Erased(unchanged=3, gone=4), "x"
     )
 

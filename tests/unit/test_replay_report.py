@@ -47,9 +47,9 @@ class Watching:
         self.total += tally
 
 
-def replaying(*fates: Fate) -> tuple[command._Replaying, Watching]:
+def replaying(*fates: Fate) -> tuple[command.Replaying, Watching]:
     """Return a run of the command over these fates."""
-    run, progress = command._Replaying(cast("Replay", Told([*fates])), dry_run=False), Watching()
+    run, progress = command.Replaying(cast("Replay", Told([*fates])), dry_run=False), Watching()
     run.run(Selection(), progress)
     return run, progress
 

@@ -422,7 +422,7 @@ def test_any_number_of_letters(es: Elasticsearch, store: Store, s3: OneS3) -> No
         (Selection(since=datetime(2016, 1, 1, tzinfo=UTC), bucket=BUCKET), {0, 2}),
         (Selection(since=datetime.now(UTC) + timedelta(hours=1)), set()),
     ],
-    ids=str,
+    ids=range(9),
 )
 def test_letters_are_selected(
     store: Store, s3: OneS3, selection: Selection, expected: set[int]

@@ -142,7 +142,7 @@ def test_lines_as_they_are(s3: "S3Client") -> None:
         assert (BUCKET, KEY) == (each.bucket, each.key)
 
 
-@pytest.mark.parametrize("body", [gz(LINE)[:40], b"\x1f\x8bdamaged"])
+@pytest.mark.parametrize("body", [gz(LINE)[:40], b"\x1f\x8bdamaged"], ids=["cut", "damaged"])
 def test_a_damaged_object_is_passed_over(
     s3: "S3Client", body: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -158,24 +158,31 @@ def _plan(screen: Screen, selection: Selection) -> Plan:
     def as_dict() -> dict[str, Any]:
         return {"listed": found.total.objects + found.done.objects, "done": found.done.objects}
 
-    with tracked(screen, in_words, as_dict) as show:
-
-        def watch(so_far: Survey) -> None:
-            nonlocal found
-            found = so_far
-            show()
-
-        found = survey(with_entries(selection.objects(), selection.store), selection.choice, watch)
-    return plan_run(found, selection.store, datetime.now(UTC))
+    with tracked(screen, in_words, as_dict):
+        survey(with_entries(selection.objects(), selection.store), selection.choice, found)
+        return plan_run(found, selection.store, datetime.now(UTC))
 
 
 def _measured(screen: Screen, plan: Plan, pipeline: Pipeline) -> Plan:
-    with screen.waiting("a few objects that are read to estimate the time"):
-        return replace(plan, sample=measure(plan.survey.sample, pipeline))
+    refs = plan.survey.sample
+    about = f"Trying {len(refs)} objects, to estimate the time"
+    with tracked(screen, lambda: about, lambda: {"trying": len(refs)}):
+        return replace(plan, sample=measure(refs, pipeline))
 
 
 def _write_manifest(screen: Screen, selection: Selection, file: Path) -> int:
-    with screen.waiting("the listing"), file.open("w", newline="", encoding="utf-8") as stream:
-        count = write_manifest(selection.due(), stream)
-    screen.say(f"{count:,} objects in {file}; docs/deploy.md says how a job is made of it")
+    written = 0
+
+    def counted() -> Iterator[ObjectRef]:
+        nonlocal written
+        for ref in selection.due():
+            yield ref
+            written += 1
+
+    with (
+        tracked(screen, lambda: f"Listing: {written:,} objects", lambda: {"written": written}),
+        file.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        write_manifest(counted(), stream)
+    screen.say(f"{written:,} objects in {file}; docs/deploy.md says how a job is made of it")
     return 0

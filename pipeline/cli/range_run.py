@@ -7,10 +7,10 @@ from datetime import date
 from pipeline.cli.screen import Screen, complain
 from pipeline.cli.stopping import stoppable
 from pipeline.cli.tracking import Standing, spell, tracked
-from pipeline.jobs.backfill import Selection, open_for, run_backfill
+from pipeline.jobs.backfill import Selection, run_backfill
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.selecting import Survey, day_of
-from pipeline.jobs.workers import Done, Event, Note, Tick, Work, Workers
+from pipeline.jobs.workers import Done, Event, Note, Tick, Workers
 from pipeline.outcome import Outcome
 from pipeline.source.objects import ObjectRef
 
@@ -29,15 +29,15 @@ class RangeRun:
         self._failed: list[Done] = []
         self._unrecorded = 0
 
-    def go(self, selection: Selection, workers: int, work: Work) -> int:
+    def go(self, selection: Selection, workers: Workers) -> int:
         """Ingest; return the exit code."""
-        standing, pace = self._standing, Pace(workers)
+        standing, pace = self._standing, Pace(workers.number)
         with stoppable() as stopped, self._told(stopped):
             with (
                 tracked(self._screen, standing.in_words, standing.as_dict),
-                Workers(workers, work, open_for) as processes,
+                workers,
             ):
-                for event in run_backfill(selection, processes, pace, self._hears(stopped)):
+                for event in run_backfill(selection, workers, pace, self._hears(stopped)):
                     self._take(event)
             ended = stopped()
         return _STOPPED if ended else int(bool(self._failed))

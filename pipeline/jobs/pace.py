@@ -24,7 +24,7 @@ class Pace:
         self._calm = 0 if throttled else self._calm + 1
         if throttled and not begun_before:
             self._begun_before = self.now - 1
-            return self._change(max(1, self.now // 2), "Elasticsearch has too much to do")
+            return self._change(max(1, self.now // 2), "Elasticsearch does not keep up")
         if self._calm < _CALM:
             return None
         self._calm = 0

@@ -17,7 +17,7 @@ def test_it_halves_and_grows_again() -> None:
     pace = Pace(4)
 
     refused = told(pace, SLOW)
-    assert ["Elasticsearch has too much to do: 2 of 4 objects at a time"] == refused
+    assert ["Elasticsearch does not keep up: 2 of 4 objects at a time"] == refused
     assert [None] * 19 == told(pace, *[CALM] * 19)
     assert ["Elasticsearch keeps up again: 3 of 4 objects at a time"] == told(pace, CALM)
     assert "Elasticsearch keeps up again: 4 of 4 objects at a time" in told(pace, *[CALM] * 20)

@@ -63,7 +63,7 @@ format: venv  ## rewrite the code in the house style
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-bench: venv  ## every figure of docs/performance.md, about 7 minutes; QUICK=1, FULL=1, JSON=FILE
+bench: venv  ## the figures of docs/performance.md, about 7 minutes; QUICK=1, FULL=1, JSON=FILE
 	@echo '==> Measuring for about 7 minutes; QUICK=1 for 90 seconds, FULL=1 for 12 minutes'
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(FULL),--full) $(if $(JSON),--json $(JSON))
 

@@ -5,14 +5,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
-from bench.cluster import own_store
+from bench.cluster import PATIENCE, elasticsearch_config, own_store
 from bench.concealing import compare_settings
 from bench.indexing import compare_indexing
 from bench.machine import describe_elasticsearch, describe_machine
@@ -22,9 +20,7 @@ from bench.report import Report, print_report
 from bench.sample import Traffic
 from bench.sizes import SIZES, Sizes
 from bench.split import split_encoder
-from devstack.elasticsearch import start_elasticsearch
 from pipeline.clients.elasticsearch import make_elasticsearch
-from pipeline.config import Config
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -51,9 +47,6 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-_PATIENCE = 120.0
-"""Seconds: a busy machine may be slow to make an index, which is not measured."""
-
 _ABOUT = {
     "tiny": "some seconds; shows that it runs, its figures mean nothing",
     "quick": "about a minute and a half; the figures vary more",
@@ -70,8 +63,8 @@ def measure(sizes: Sizes, console: Console) -> Report:
         report.figures += compare_settings(traffic, sizes.parsed, sizes.parsing_rounds)
         report.split += split_encoder(traffic, sizes.parsed, sizes.split_rounds)
         status.update("Starting Elasticsearch")
-        with _elasticsearch() as config:
-            es = make_elasticsearch(config).options(request_timeout=_PATIENCE)
+        with elasticsearch_config() as config:
+            es = make_elasticsearch(config).options(request_timeout=PATIENCE)
             report.machine |= describe_elasticsearch(es)
             with own_store(es) as store:
                 status.update("Indexing")
@@ -85,17 +78,6 @@ def measure(sizes: Sizes, console: Console) -> Report:
         f"{time.monotonic() - began:.0f} s, load {os.getloadavg()[0]:.1f} after"
     )
     return report
-
-
-@contextmanager
-def _elasticsearch() -> Iterator[Config]:
-    """Yield the settings of the Elasticsearch in the environment, or else of one started here."""
-    config = Config.from_env()
-    if config.es_url or config.es_cloud_id:
-        yield config
-        return
-    with start_elasticsearch() as server:
-        yield replace(config, es_url=(server.url,))
 
 
 if __name__ == "__main__":

@@ -4,20 +4,41 @@ import secrets
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 from elasticsearch import Elasticsearch
 
+from devstack.elasticsearch import start_elasticsearch
 from pipeline.cluster.templates import Layout, Plan, apply_setup, plan_setup
+from pipeline.config import Config
+from pipeline.sink.bulk import HEADERS
 from pipeline.sink.requests import JSON
 from pipeline.sink.store import Store, open_store
 
-_BULK = {"accept": "application/json", "content-type": "application/x-ndjson"}
+PATIENCE = 120.0
+"""Seconds: a busy machine may be slow to make an index, which is not measured."""
+
+
+@contextmanager
+def elasticsearch_config() -> Iterator[Config]:
+    """Yield the settings of the Elasticsearch in the environment, or else of one started here."""
+    config = Config.from_env()
+    if config.es_url or config.es_cloud_id:
+        yield config
+        return
+    with start_elasticsearch() as server:
+        yield replace(config, es_url=(server.url,))
+
+
+def new_prefix() -> str:
+    """Return a prefix of this run's own, for everything that it makes in a cluster."""
+    return f"bench-{secrets.token_hex(4)}"
 
 
 @contextmanager
 def own_store(es: Elasticsearch) -> Iterator[Store]:
     """Yield a cluster that `setup` has prepared under a prefix of this run."""
-    prefix = f"bench-{secrets.token_hex(4)}"
+    prefix = new_prefix()
     plan = plan_setup(es, Layout(prefix=prefix, replicas=0))
     try:
         apply_setup(es, plan)
@@ -43,7 +64,7 @@ def post_bodies(es: Elasticsearch, index: str, bodies: list[bytes], connections:
     path, asked = f"/{index}/_bulk", {"filter_path": "errors"}
 
     def post(body: bytes) -> None:
-        answer = es.perform_request("POST", path, params=asked, headers=_BULK, body=body)
+        answer = es.perform_request("POST", path, params=asked, headers=HEADERS, body=body)
         if answer.body["errors"]:
             raise RuntimeError("Elasticsearch refused documents of the benchmark")
 

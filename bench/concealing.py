@@ -7,13 +7,13 @@ CPU time of this process, one thread, from the gzip object to finished bulk bodi
 from dataclasses import replace
 from functools import partial
 
+from bench.parsing import encode
 from bench.report import Figure, Goal, Pair
 from bench.sample import Sample, Traffic, bench_context
 from bench.timing import Times, cpu, in_turns
 from pipeline.alb.document import Context
 from pipeline.alb.filters import read_rules
 from pipeline.alb.privacy import Bits, Privacy
-from pipeline.sink.encoding import encode_chunk
 
 _PLAIN = bench_context("bench")
 _NO_PERSONAL_DATA = Privacy(
@@ -44,11 +44,7 @@ def compare_settings(traffic: Traffic, lines: int, rounds: int) -> list[Figure]:
 
 
 def _seconds(context: Context, sample: Sample) -> float:
-    return cpu(lambda: _encode(context, sample))
-
-
-def _encode(context: Context, sample: Sample) -> int:
-    return sum(len(encode_chunk(chunk, context).body()) for chunk in sample.read())
+    return cpu(lambda: encode(sample, context))
 
 
 def _figure(

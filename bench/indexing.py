@@ -43,7 +43,7 @@ class _Load:
 
 
 def compare_indexing(traffic: Traffic, store: Store, lines: int, rounds: int) -> list[Figure]:
-    """Measure the three contenders' documents per second, and the bytes of a document."""
+    """Measure the four contenders' documents per second, and the bytes of a document."""
     contenders: dict[str, Callable[[_Load], float]] = {
         "ingest": lambda load: _ingest(load, store),
         "ready": lambda load: _send_ready(load, store),

@@ -13,6 +13,7 @@ from pygrok import Grok
 from bench.report import Figure, Goal, Pair
 from bench.sample import Sample, Traffic, bench_context
 from bench.timing import Times, cpu, in_turns
+from pipeline.alb.document import Context
 from pipeline.shipped import shipped
 from pipeline.sink.encoding import encode_by_reference, encode_chunk
 
@@ -37,9 +38,9 @@ def compare_parsers(traffic: Traffic, lines: int, rounds: int) -> list[Figure]:
     return [_speed(times, lines), _speed_against_match(times, lines), _cost(times, lines)]
 
 
-def encode(sample: Sample) -> int:
+def encode(sample: Sample, context: Context = _CONTEXT) -> int:
     """Encode an object from gzip to finished bulk bodies; return how many bytes they have."""
-    return sum(len(encode_chunk(chunk, _CONTEXT).body()) for chunk in sample.read())
+    return sum(len(encode_chunk(chunk, context).body()) for chunk in sample.read())
 
 
 def _encode_by_reference(sample: Sample) -> int:

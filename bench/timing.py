@@ -13,6 +13,7 @@ from statistics import median
 from typing import TypeVar
 
 Prepared = TypeVar("Prepared")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,29 @@ def in_turns(
     rounds: int,
     prepare: Callable[[], Prepared],
 ) -> Times:
+    """Return the seconds that each contender takes in each round."""
+    return Times(results_in_turns(contenders, rounds, prepare))
+
+
+def results_in_turns(
+    contenders: Mapping[str, Callable[[Prepared], Result]],
+    rounds: int,
+    prepare: Callable[[], Prepared],
+) -> dict[str, list[Result]]:
     """
-    Run each contender once per round, on what was prepared for the round, and return the seconds.
+    Run each contender once per round, on what was prepared for the round, and return its results.
 
     A first round does not count: it fills the caches and warms up Java.
     """
-    seconds: dict[str, list[float]] = {name: [] for name in contenders}
+    results: dict[str, list[Result]] = {name: [] for name in contenders}
     for turn in range(rounds + 1):
         prepared = prepare()
         for name, contender in contenders.items():
             gc.collect()
-            took = contender(prepared)
+            result = contender(prepared)
             if turn:
-                seconds[name].append(took)
-    return Times(seconds)
+                results[name].append(result)
+    return results
 
 
 def cpu(work: Callable[[], object]) -> float:

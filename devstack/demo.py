@@ -2,8 +2,8 @@
 Run the whole pipeline for real: an hour of three load balancers, from S3 into Elasticsearch.
 
 Run by `make demo`. It starts the servers, prepares the cluster, writes the objects, lets the real
-handler process the notifications in the queue, and then asks Elasticsearch what is there. It exits
-with 0 only if the ids found are exactly the ids written.
+handler process the notifications in the queue, and then asks Elasticsearch what is there. Then it
+backfills and audits another day. It exits with 0 only if the ids found are exactly the ids written.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from devstack.report import (
     take_accounts,
 )
 from devstack.traffic import WrittenObject, hour_of_objects, line_id
+from devstack.yesterday import Yesterday, put_unannounced, run
 from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
 from pipeline.errors import PipelineError
@@ -111,7 +112,35 @@ def play(stage: Stage, console: Console, *, lines_per_object: int) -> bool:
     for each in written:
         stage.s3.put_object(Bucket=BUCKET, Key=each.key, Body=each.body)
     seconds = _ingest(stage, console)
-    return _report(stage, written, seconds, console)
+    right = _report(stage, written, seconds, console)
+    return _play_yesterday(stage, written, lines_per_object, console) and right
+
+
+def _play_yesterday(
+    stage: Stage, written: list[WrittenObject], lines_per_object: int, console: Console
+) -> bool:
+    """Backfill a day that nobody announced, audit it, and return whether every line is in once."""
+    day = Yesterday.before(datetime.now(UTC) - timedelta(hours=1))
+    objects = day.objects(max(1, lines_per_object // 10))
+    put_unannounced(stage.s3, BUCKET, objects)
+    _say(console, "Of the day before there is an hour that nobody announced: backfill it")
+    filled = _command(stage, console, "backfill", "--bucket", BUCKET, *day.range)
+    _say(console, "Is anything missing? Look for every line of that day")
+    audited = _command(stage, console, "audit", "--bucket", BUCKET, *day.range, "--deep")
+    accounts = take_accounts(stage.es, stage.env["ALB_LOGS_INDEX_PREFIX"], [*written, *objects])
+    right = all(account.right for account in accounts.values())
+    console.print(
+        "[green]With that day, too, every line is in Elasticsearch, once.[/green]"
+        if right
+        else "[red]With that day, what is in Elasticsearch is not what was written.[/red]"
+    )
+    return filled and audited and right
+
+
+def _command(stage: Stage, console: Console, *arguments: str) -> bool:
+    """Run `alb-logs` in front of the user; return whether it ended well."""
+    console.print(f"    alb-logs {' '.join(arguments)}", highlight=False, soft_wrap=True)
+    return run(stage.env, *arguments)
 
 
 def _set_stage(servers: ExitStack, console: Console) -> Stage:

@@ -11,6 +11,7 @@ from pipeline.alb.fields import (
     DEAD_LETTER,
     DERIVED,
     ENRICHED,
+    ERASED,
     FIRST_GENERATION,
     LEDGER,
     PROVENANCE,
@@ -89,6 +90,8 @@ def fields_page() -> str:
     parts.append(_table(("", each) for each in COMMON))
     parts.append("### With `ALB_LOGS_PROVENANCE=on`\n")
     parts.append(_table(("", each) for each in PROVENANCE))
+    parts.append("### After `alb-logs erase`\n")
+    parts.append(_table(iter([("", ERASED)])))
     parts.append(_CONSTANT)
     parts.append(_table(("", each) for each in CONSTANT))
     parts.append(_constants())

@@ -28,7 +28,7 @@ import orjson
 from pipeline.alb.document import Context, Period, nest
 from pipeline.alb.escapes import decode_text
 from pipeline.alb.fields import COLUMNS, DURATION, ERROR_ORIGIN, OUTCOME, TAIL, Kind
-from pipeline.alb.plainfilter import PlainFilter, tokens
+from pipeline.alb.plainfilter import TOGETHER, PlainFilter, tokens
 from pipeline.alb.plainprivacy import AGENT, plain_privacy
 
 # --- the expression, in the order of the line ----------------------------------------------------
@@ -391,10 +391,10 @@ def _answered(
     """
     Return who answered and how: members of `aws.elb`, one of `http.response`, and the outcome.
 
-    `actions` are the seven columns of `_ACTIONS`.
+    `actions` are the seven columns after the request's time.
     """
     ip, port = _target_address(target)
-    acted = dict(zip(_ACTIONS, tokens(actions), strict=False))
+    acted = dict(zip(TOGETHER["actions"], tokens(actions), strict=False))
     flat = {
         _TARGET_IP: ip,
         _TARGET_PORT: port,
@@ -558,24 +558,20 @@ def _event(time: str, start: str | None, legs: tuple[str, str, str]) -> str:
     return _LASTED % (millis * 1_000_000)
 
 
-_ACTIONS = {
+_SEPARATORS = {
     "actions_executed": ",",
-    "redirect_url": None,
-    "error_reason": None,
     "target_port_list": " ",
     "target_status_code_list": " ",
-    "classification": None,
-    "classification_reason": None,
 }
-"""The seven columns after the request's time; those that are lists with their separator."""
+"""Those of the seven columns after the request's time that are lists."""
 
 _TARGETS, _STATUSES = _FIELD["target_port_list"], _FIELD["target_status_code_list"]
 
 
 def _acted(acted: dict[str, str], target: str, target_status: str) -> dict[str, Any]:
-    """Return the fields of `_ACTIONS`, but lists that repeat the target or its status."""
+    """Return the fields of those seven columns, but lists that repeat the target or its status."""
     flat: dict[str, Any] = {
-        _FIELD[column]: _listed(token, by) if (by := _ACTIONS[column]) else _present(token)
+        _FIELD[column]: _listed(token, by) if (by := _SEPARATORS.get(column)) else _present(token)
         for column, token in acted.items()
     }
     if flat.get(_TARGETS) == [target]:
@@ -606,13 +602,12 @@ def _blamed(status: str, target_status: str, acted: dict[str, str]) -> str:
 
 
 _CONNECTION = _text_below("aws.elb", _FIELD["conn_trace_id"])
-_TRANSFORMS = ("transformed_host", "transformed_uri", "request_transform_status")
 
 
 def _rest(rest: str | None) -> tuple[str, dict[str, str | None]]:
     """Return the columns after the connection as members of `aws.elb`, and the node's field."""
     present = [_present(token) for token in tokens(rest)]
-    named = dict(zip((*_TRANSFORMS, "ip_address"), present, strict=False))
+    named = dict(zip(TOGETHER["rest"], present, strict=False))
     if (named.get("ip_address") or "")[:1] == "[":
         raise NotPlainError
     extra = [token for token in present[len(named) :] if token]

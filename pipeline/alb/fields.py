@@ -372,6 +372,9 @@ ENRICHED: dict[Kind, tuple[Field, ...]] = {
 }
 """Added by the cluster's enrich pipeline, where the cluster has its processors."""
 
+ERASED = Field("labels.erased", "date", about="when what is personal in it was erased")
+"""The mark of a document or dead letter that `alb-logs erase` has changed."""
+
 DEAD_LETTER = (
     Field("@timestamp", "date", about="when the line was rejected"),
     Field("event.original", "keyword", about="the raw line", index=False, doc_values=False),
@@ -387,6 +390,7 @@ DEAD_LETTER = (
           about="bytes of the line, where it was too long to be kept whole"),
     Field("labels.pipeline_version", "keyword",
           about="the version of this package that rejected it"),
+    ERASED,
 )
 
 LEDGER = (
@@ -438,3 +442,4 @@ def fields_of(kind: Kind) -> Iterator[Field]:
     yield TAIL
     yield from DERIVED[kind]
     yield from ENRICHED[kind]
+    yield ERASED

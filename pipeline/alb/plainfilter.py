@@ -119,7 +119,7 @@ def _token(name: str, number: int) -> Callable[[Match], str | None]:
 @lru_cache(maxsize=4_096)
 def _extra(rest: str) -> list[str]:
     """Return the values after the last known column."""
-    after = tokens(rest)[len(_TOGETHER["rest"]) :]
+    after = tokens(rest)[len(TOGETHER["rest"]) :]
     return [token for token in after if token not in {"", "-"}]
 
 
@@ -144,7 +144,7 @@ _TEXTS: dict[str, Callable[[Match], str | None]] = {
     "request_creation_time": _instant("start"),
     "conn_trace_id": _group("connection"),
 }
-_TOGETHER = {
+TOGETHER = {
     "tls": ("ssl_cipher", "ssl_protocol", "target_group_arn"),
     "names": ("domain_name", "chosen_cert_arn"),
     "actions": (
@@ -153,9 +153,11 @@ _TOGETHER = {
     ),
     "rest": ("transformed_host", "transformed_uri", "request_transform_status", "ip_address"),
 }
+"""The columns of each group of a match that holds several."""
+
 _TEXTS |= {
     column: _token(group, number)
-    for group, columns in _TOGETHER.items()
+    for group, columns in TOGETHER.items()
     for number, column in enumerate(columns)
 }
 

@@ -11,11 +11,15 @@ from pipeline.errors import ConfigError, PipelineError
 from pipeline.version import VERSION
 
 _COMMANDS = {
+    "audit": "Say what of a range of time is missing, and ingest it.",
     "backfill": "Ingest the objects of a range of time.",
     "completion": "Print what makes a shell complete commands and options.",
     "connect": "Have a bucket announce its new objects.",
+    "erase": "Strip what is personal from a person's documents.",
     "ingest": "Index one S3 object or file now.",
     "parse": "Turn log lines into documents, on standard output.",
+    "raw": "Print the raw lines of documents, found again in S3.",
+    "replay": "Index what is in dead letters and can be indexed today.",
     "setup": "Prepare a cluster: templates, lifecycle, enrichment.",
 }
 """Each command is the function of its name in the module of its name, loaded when it is called."""

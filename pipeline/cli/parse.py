@@ -12,7 +12,14 @@ from pipeline.alb.document import Context
 from pipeline.alb.fields import Kind
 from pipeline.alb.keys import Skipped, classify_key
 from pipeline.cli.options import foreign, kind_option, open_source
-from pipeline.cli.screen import OutputError, Progress, Screen, complain, verbosity_options
+from pipeline.cli.screen import (
+    OutputError,
+    Progress,
+    Screen,
+    complain,
+    printable,
+    verbosity_options,
+)
 from pipeline.config import OF_LINES, Config
 from pipeline.errors import ObjectCorruptError
 from pipeline.outcome import Tally
@@ -21,7 +28,6 @@ from pipeline.sink.letters import describe
 from pipeline.source.reading import Chunk, LongLine, read_stream
 
 _SHOWN_PLACES = 3
-_LONGEST_MESSAGE = 160
 
 
 @click.command
@@ -199,14 +205,8 @@ class _Reasons:
         for reason, count in self._counts.most_common():
             places = ", ".join(self._places[reason])
             more = ", …" if count > _SHOWN_PLACES else ""
-            message = _printable(self._messages[reason])
+            message = printable(self._messages[reason])
             yield f"{count:,} {reason} at {places}{more}; the first: {message}"
-
-
-def _printable(text: str) -> str:
-    """Return what strangers wrote so that it cannot command a terminal, and not too much of it."""
-    safe = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
-    return safe if len(safe) <= _LONGEST_MESSAGE else f"{safe[:_LONGEST_MESSAGE]}…"
 
 
 def _doubt(names: tuple[str, ...], kind: Kind | None) -> str:

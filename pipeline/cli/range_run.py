@@ -37,7 +37,7 @@ class RangeRun:
                 tracked(self._screen, standing.in_words, standing.as_dict),
                 workers,
             ):
-                for event in run_backfill(selection, workers, pace, self._hears(stopped)):
+                for event in run_backfill(selection.due(), workers, pace, self._hears(stopped)):
                     self._take(event)
             ended = stopped()
         return _STOPPED if ended else int(bool(self._failed))

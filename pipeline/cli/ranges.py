@@ -50,13 +50,30 @@ def range_options(*, bucket_required: bool = True) -> Callable[[Command], Comman
 def bucket_option(*, required: bool = True) -> Callable[[Command], Command]:
     """Add --bucket; the command gets the bucket's name, or None."""
     return click.option(
-        "--bucket", required=required, callback=_bucket, help="The bucket that holds the logs."
+        "--bucket",
+        required=required,
+        callback=_bucket,
+        metavar="NAME",
+        help="The bucket that holds the logs.",
     )
 
 
 def prefix_option() -> Callable[[Command], Command]:
     """Add --prefix, which is empty where it is left out."""
-    return click.option("--prefix", default="", help="What stands before AWSLogs/ in the keys.")
+    return click.option(
+        "--prefix", default="", metavar="PREFIX", help="What stands before AWSLogs/ in the keys."
+    )
+
+
+def owner_options() -> Callable[[Command], Command]:
+    """Add --load-balancer, --account and --region; the command gets a tuple of each."""
+
+    def add(command: Command) -> Command:
+        for option in reversed(_OWNERS):
+            command = option(command)
+        return command
+
+    return add
 
 
 def zone_option() -> Callable[[Command], Command]:
@@ -75,6 +92,18 @@ def zone_option() -> Callable[[Command], Command]:
 def time_option(*names: str, about: str, required: bool = False) -> Callable[[Command], Command]:
     """Add an option for a time; the command gets an instant in UTC, or None."""
     return click.option(*names, required=required, callback=_time, metavar="TIME", help=about)
+
+
+def load_balancer_option(about: str) -> Callable[[Command], Command]:
+    """Add --load-balancer, which may be repeated; the command gets `load_balancers`."""
+    return click.option(
+        "--load-balancer",
+        "load_balancers",
+        multiple=True,
+        metavar="NAME",
+        callback=_load_balancers,
+        help=about,
+    )
 
 
 def range_from(  # noqa: PLR0913 - each is an option
@@ -180,19 +209,8 @@ def _matching(pattern: re.Pattern[str], names: tuple[str, ...], what: str) -> tu
     return names
 
 
-_OPTIONS = (
-    prefix_option(),
-    time_option("--from", "first", about=f"Where the range begins: {HOW}.", required=True),
-    time_option("--to", "end", about="Where it ends, exclusive.  [default: now]"),
-    zone_option(),
-    click.option(
-        "--load-balancer",
-        "load_balancers",
-        multiple=True,
-        metavar="NAME",
-        callback=_load_balancers,
-        help="Only of this load balancer; may be repeated, as may what follows.",
-    ),
+_OWNERS = (
+    load_balancer_option("Only of this load balancer; may be repeated, as may the next two."),
     click.option(
         "--account",
         "accounts",
@@ -209,12 +227,19 @@ _OPTIONS = (
         callback=_regions,
         help="Only of this region.",
     ),
+)
+_OPTIONS = (
+    prefix_option(),
+    time_option("--from", "first", about=f"Where the range begins: {HOW}.", required=True),
+    time_option("--to", "end", about="Where it ends, exclusive.  [default: now]"),
+    zone_option(),
+    *_OWNERS,
     click.option(
         "--kind",
         "kinds",
         multiple=True,
         type=click.Choice([kind.value for kind in Kind]),
-        help="Only logs of this kind.",
+        help="Only logs of this kind; may be repeated.",
     ),
     click.option(
         "--late-days",

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 PATIENCE_SECONDS = 5.0
 """How long somebody waits before they are told for what."""
 
+_LONGEST_MESSAGE = 160
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
@@ -188,6 +190,12 @@ def complain(text: str) -> None:
         click.echo(f"alb-logs: {text}", err=True)
     except OSError:  # nobody can be told
         sys.stderr = None  # Python would fail to flush it again
+
+
+def printable(text: str) -> str:
+    """Return what strangers wrote so that it cannot command a terminal, and not too much of it."""
+    safe = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    return safe if len(safe) <= _LONGEST_MESSAGE else f"{safe[:_LONGEST_MESSAGE]}…"
 
 
 def verbosity_options() -> Callable[[Command], Command]:

@@ -7,6 +7,7 @@ a secret or the name of one in its message, nor an exception that may quote one 
 
 import base64
 import json
+import re
 import socket
 import ssl
 from pathlib import Path
@@ -49,7 +50,7 @@ def make_elasticsearch(config: Config) -> Elasticsearch:
         "http_compress": config.es_compress,
         "connections_per_node": config.es_connections + 1,
         "node_class": _Node,
-        "serializer": OrjsonSerializer(),  # a bulk reply has a line for each document
+        "serializer": _Json(),
         **_address(config),
         **_authentication(config),
     }
@@ -70,6 +71,34 @@ def _made(options: dict[str, Any]) -> Elasticsearch | None:
         return Elasticsearch(**options)
     except ValueError:
         return None
+
+
+class _Json(OrjsonSerializer):
+    """
+    Read answers fast, as a bulk reply has a line for each document; and those that are odd, too.
+
+    Elasticsearch stores half of a surrogate pair as it comes, which orjson refuses: one such
+    document would make a whole page of them unreadable.
+    """
+
+    def json_loads(self, data: bytes) -> Any:  # noqa: ANN401  JSON as it comes
+        """Read an answer; ValueError if it is no JSON."""
+        try:
+            return super().json_loads(data)
+        except ValueError:
+            return super().json_loads(_ESCAPE.sub(_whole, data))
+
+
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    rb"|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape in JSON; the group is half of a surrogate pair."""
+
+
+def _whole(escape: re.Match[bytes]) -> bytes:
+    return rb"\ufffd" if escape[1] else escape[0]
 
 
 class _Node(Urllib3HttpNode):

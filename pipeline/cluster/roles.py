@@ -2,8 +2,9 @@
 Build the roles for Elasticsearch: the least that each user of the cluster needs.
 
 *ingest* adds documents and reads none, and keeps the ledger; *operate* also reads, and removes
-dead letters; *setup* neither reads nor writes a document. `docs/security.md` says what each
-privilege is for. A body has the form that the security API takes, for a role or within an API key:
+dead letters; *rewrite* replaces documents; *setup* neither reads nor writes a document.
+`docs/security.md` says what each privilege is for. A body has the form that the security API takes,
+for a role or within an API key:
 https://www.elastic.co/guide/en/elasticsearch/reference/8.19/security-api-put-role.html
 """
 
@@ -19,6 +20,7 @@ class Role(StrEnum):
 
     INGEST = "ingest"
     OPERATE = "operate"
+    REWRITE = "rewrite"
     SETUP = "setup"
 
 
@@ -40,6 +42,10 @@ _PRIVILEGES = {
     Role.OPERATE: _Privileges(
         logs=("create_doc", "create_index", "read", "view_index_metadata"),
         letters=("create_doc", "delete", "read", "view_index_metadata"),
+    ),
+    Role.REWRITE: _Privileges(
+        logs=("create_index", "index", "read", "view_index_metadata"),
+        letters=("index", "read", "view_index_metadata"),
     ),
     Role.SETUP: _Privileges(
         cluster=("manage_ilm", "manage_index_templates", "manage_pipeline", "monitor"),

@@ -48,7 +48,7 @@ def open_for(work: Work) -> Pipeline:
 
 
 def run_backfill(
-    selection: Selection, workers: Workers, pace: Pace, stopped: Callable[[], bool]
+    due: Iterator[ObjectRef], workers: Workers, pace: Pace, stopped: Callable[[], bool]
 ) -> Iterator[Event]:
     """
     Ingest what is due; yield what happens. When it is stopped, what is under way comes to its end.
@@ -58,7 +58,7 @@ def run_backfill(
     reason.
     """
     limits = _Limits(workers.number + _MOST_IN_A_ROW)
-    for event in workers.ingest(selection.due(), pace, stopped):
+    for event in workers.ingest(due, pace, stopped):
         yield event
         if isinstance(event, Done):
             limits.note(event.outcome.error)

@@ -48,7 +48,7 @@ _TOO_MANY = 429
 _CONFLICT = 409
 _CREATED = 201
 _OK = 200
-_HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
+HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _REPLY = "errors,items.*._id,items.*.status,items.*.error"
 
 
@@ -201,7 +201,7 @@ class _Sending:
             "POST",
             "/_bulk",
             params={"filter_path": _REPLY},
-            headers=_HEADERS,
+            headers=HEADERS,
             body=bulk_body([self._actions[at] for at in pending]),
         )
         return _items(answer.body)

@@ -12,7 +12,7 @@ from pipeline.deadline import Deadline
 from pipeline.errors import ClusterRefusedError
 from pipeline.sink.bulk import Replies, send
 from pipeline.sink.encoding import Action, Batch, Reject, create_action
-from pipeline.sink.letters import full_letter, minimal_letter
+from pipeline.sink.letters import full_letter, general, minimal_letter
 from pipeline.sink.refusals import Refused
 from pipeline.sink.store import Store
 
@@ -26,7 +26,7 @@ def rejects_of(batch: Batch, replies: Replies, context: Context) -> list[Reject]
 
 def _refused(action: Action, why: Refused, quoting: bool) -> Reject:  # noqa: FBT001
     """Return the reject of a refused document; the reason quotes values of it."""
-    message = why.reason if quoting else "Elasticsearch refuses the document for what it holds"
+    message = why.reason if quoting else general(why.type)
     return Reject(action.id, why.type, message, action.line, action.offset)
 
 

@@ -7,10 +7,17 @@ from typing import Any
 import orjson
 
 from pipeline.alb.document import Context, nest
+from pipeline.alb.parsing import ABOUT
 from pipeline.sink.encoding import Reject
 from pipeline.version import VERSION
 
 _MESSAGE = 500
+
+
+def general(reason: str) -> str:
+    """Return what a reason means, with nothing of the line in it."""
+    known = {each.value: about for each, about in ABOUT.items()}
+    return known.get(reason, "Elasticsearch refuses the document for what it holds")
 
 
 def describe(reject: Reject, context: Context) -> dict[str, Any]:

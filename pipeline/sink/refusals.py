@@ -87,7 +87,8 @@ def refusal(error: ApiError) -> ConfigError | ClusterRefusedError:
     if not isinstance(details, dict):
         details = {"reason": str(details or error.body)}
     reason = details.get("reason") or ""
-    return _cluster_fault(error.meta.status, details.get("type", ""), reason, _index_in(reason))
+    index = details.get("index") or _index_in(reason)
+    return _cluster_fault(error.meta.status, details.get("type", ""), reason, index)
 
 
 def unread(error: dict[str, Any]) -> ConfigError | ClusterRefusedError | None:
@@ -96,7 +97,7 @@ def unread(error: dict[str, Any]) -> ConfigError | ClusterRefusedError | None:
     if type_ == "index_not_found_exception":
         return None
     status = 403 if type_ == "security_exception" else 500
-    return _cluster_fault(status, type_, reason, _index_in(reason))
+    return _cluster_fault(status, type_, reason, error.get("index") or _index_in(reason))
 
 
 def _index_in(reason: str) -> str:
@@ -189,7 +190,8 @@ def _permission(status: int, reason: str) -> str:
         "and view_index_metadata on the dead letters, and create_index, index, read and "
         "view_index_metadata on the ledger to the user of ALB_LOGS_ES_USERNAME or the key of "
         "ALB_LOGS_ES_API_KEY: `alb-logs setup --print-role ingest` prints this role, and "
-        "`--print-role operate` that of whoever audits and repairs; for `alb-logs setup` itself, "
+        "`--print-role operate` that of whoever audits and repairs, and `--print-role rewrite` "
+        "that of whoever erases; for `alb-logs setup` itself, "
         "grant manage_index_templates, manage_ilm, manage_pipeline and the rest of "
         "`--print-role setup`"
     )

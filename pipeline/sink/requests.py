@@ -4,8 +4,9 @@ Send small requests to Elasticsearch, and send them again until an answer comes 
 Bulk requests have their own way of retrying (`bulk`): of those, only some documents are sent again.
 """
 
+from collections.abc import Mapping
 from itertools import count
-from typing import Any
+from typing import Any, NamedTuple
 
 from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
@@ -22,6 +23,16 @@ _MOST_SECONDS = 10.0
 BUDGET_SECONDS = 120.0  # where nothing else sets a limit
 
 
+class Request(NamedTuple):
+    """A request as it is sent, and the seconds that one attempt at it may take."""
+
+    method: str
+    path: str
+    body: object = None
+    headers: Mapping[str, str] = JSON
+    seconds: float = _MOST_SECONDS
+
+
 def timeout_of(es: Elasticsearch, deadline: Deadline, most: float) -> float:
     """Return the seconds that one request may take, so that every address can still be tried."""
     return min(most, deadline.seconds_left / len(es.transport.node_pool))
@@ -31,6 +42,15 @@ def request(
     es: Elasticsearch, method: str, path: str, *, deadline: Deadline, body: object = None
 ) -> Any:  # noqa: ANN401  JSON as it comes
     """
+    Send a small request and return its answer.
+
+    Raises what `ask` raises.
+    """
+    return ask(es, Request(method, path, body), deadline)
+
+
+def ask(es: Elasticsearch, asked: Request, deadline: Deadline) -> Any:  # noqa: ANN401  JSON as it comes
+    """
     Send a request and return its answer; one that gets lost is sent again until the deadline.
 
     Raises the client's ApiError for what only the caller can judge (4xx), SinkUnavailableError at
@@ -38,11 +58,13 @@ def request(
     """
     deadline, silence = deadline.within(BUDGET_SECONDS), Silence()
     for attempt in count():
-        timeout = timeout_of(es, deadline, _MOST_SECONDS)
+        timeout = timeout_of(es, deadline, asked.seconds)
         if timeout <= 0:
-            raise SinkUnavailableError(f"Elasticsearch did not answer {method} {path} in time")
+            raise SinkUnavailableError(
+                f"Elasticsearch did not answer {asked.method} {asked.path} in time"
+            )
         try:
-            return _once(es.options(request_timeout=timeout), method, path, body)
+            return _once(es.options(request_timeout=timeout), asked)
         except (ApiError, TransportError) as error:
             if not _is_passing(error):
                 raise
@@ -52,8 +74,8 @@ def request(
     raise AssertionError  # count() has no end
 
 
-def _once(es: Elasticsearch, method: str, path: str, body: object) -> Any:  # noqa: ANN401
-    return es.perform_request(method, path, headers=JSON, body=body).body
+def _once(es: Elasticsearch, asked: Request) -> Any:  # noqa: ANN401
+    return es.perform_request(asked.method, asked.path, headers=asked.headers, body=asked.body).body
 
 
 def _is_passing(error: ApiError | TransportError) -> bool:

@@ -33,6 +33,7 @@ HELD_BYTES = 8 * 1024 * 1024
 _DAMAGE = (zlib.error, _codec.error)
 
 _STEP_BYTES = 32 * 1024  # given to the decompressor at once
+_MOST_STEPS = 64  # of a member that is kept as it is stored: those of logs are far smaller
 _TEXT_BYTES = 1024 * 1024  # the most that the decompressor may return at once
 
 _MAGIC = b"\x1f\x8b"
@@ -117,6 +118,8 @@ class _Member:
         self._source, self._name = source, name
         self._begin = source.position
         self._end = b""
+        self._stored: list[bytes] | None = []
+        """The member as it is stored; None once it is too large to be looked at again."""
         self._held: deque[bytes] = deque()
         self._held_bytes = 0
         self._passed_on = 0
@@ -142,6 +145,7 @@ class _Member:
         if not data:
             self._stop_at_the_end()
         self._end = (self._end + data)[-_LENGTH_BYTES:]
+        self._keep(data)
         more = True
         while more:
             text = self._decoder.decompress(data, _TEXT_BYTES)
@@ -160,6 +164,14 @@ class _Member:
             self._passed_on += len(text)
             yield text
 
+    def _keep(self, data: bytes) -> None:
+        """Keep stored bytes, as long as none of their text was passed on and they are not many."""
+        if self._stored is None:
+            return
+        self._stored.append(data)
+        if self._passed_on or len(self._stored) > _MOST_STEPS:
+            self._stored = None
+
     def _stop_at_the_end(self) -> None:
         """
         Raise EOFError where the member is cut, a decoder's error where it is damaged.
@@ -168,7 +180,11 @@ class _Member:
         the last bytes are not text but the length that every gzip ends with: in a gzip that is cut,
         they hardly ever make such a small number.
         """
-        if not self._only_trailer_is_cut():
+        if self._stored is not None:
+            only_trailer = _trailer_begins_right(b"".join(self._stored))
+        else:
+            only_trailer = self._only_trailer_is_cut()
+        if not only_trailer:
             stored = self._source.position - self._begin
             if int.from_bytes(self._end, "little") <= _MOST_EXPANSION * stored:
                 raise zlib.error("its end was taken for text")
@@ -190,3 +206,35 @@ class _Member:
                 f"first {self._passed_on} bytes of its text were used unchecked"
             )
         return ObjectCorruptError(said)
+
+
+def _trailer_begins_right(member: bytes) -> bool:
+    """
+    Return whether all text of a cut member is there: only its checksum and length are cut.
+
+    Raise zlib.error where what is there of them is wrong: then a byte is missing within the member.
+    """
+    decoder = zlib.decompressobj(-zlib.MAX_WBITS)
+    text = decoder.decompress(member[_header_bytes(member) :])
+    if not decoder.eof:
+        return False
+    trailer = zlib.crc32(text).to_bytes(4, "little") + (len(text) % 2**32).to_bytes(4, "little")
+    if not trailer.startswith(decoder.unused_data):
+        raise zlib.error("its checksum is cut, and wrong as far as it is there")
+    return True
+
+
+_FIXED_HEADER_BYTES = 10
+_HEADER_CHECKSUM, _EXTRA, _NAME, _COMMENT = 2, 4, 8, 16  # flags
+
+
+def _header_bytes(member: bytes) -> int:
+    """Return the length of a member's header; past the member's end where the header is cut."""
+    flags, at = member[3] if len(member) > 3 else 0, _FIXED_HEADER_BYTES  # noqa: PLR2004  RFC 1952
+    if flags & _EXTRA:
+        at += 2 + int.from_bytes(member[at : at + 2], "little")
+    for flag in (_NAME, _COMMENT):
+        if flags & flag:
+            end = member.find(b"\0", at)
+            at = len(member) if end < 0 else end + 1
+    return at + (2 if flags & _HEADER_CHECKSUM else 0)

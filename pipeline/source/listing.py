@@ -45,6 +45,10 @@ _DAY = timedelta(days=1)
 _INSTANT = timedelta.resolution
 
 
+class FolderMissingError(ConfigError):
+    """A bucket that holds logs, but none of an account or a region that was named."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """
@@ -245,7 +249,7 @@ def _chosen(found: list[_Folder], names: frozenset[str], what: str, where: str) 
     """Return the folders of these names, or all; ConfigError where a name has no folder."""
     missing = names - {folder.name for folder in found}
     if missing:
-        raise ConfigError(
+        raise FolderMissingError(
             f"{where} holds no logs of the {what} {', '.join(sorted(missing))}: check the name, or "
             f"leave it out; there are those of {_names(found)}"
         )

@@ -90,7 +90,7 @@ def test_every_command_is_explained() -> None:
     """The page of commands has the help of each command, with examples."""
     page = GENERATED[Path("docs/cli.md")]
 
-    for name in ("ingest", "parse", "setup"):
+    for name in ("erase", "ingest", "parse", "replay", "setup"):
         _, _, section = page.partition(f"## `alb-logs {name}`\n")
         help_ = section.partition("\n## ")[0]
         assert f"Usage: alb-logs {name} " in help_
@@ -146,7 +146,18 @@ def test_the_readme_names_what_exists() -> None:
     folders = re.findall(r"^ {4}([a-z_]+)/ ", section(README, "The tree"), re.MULTILINE)
 
     known = alb_logs.list_commands(click.Context(alb_logs))
-    assert {"setup", "ingest", "parse", "connect"} == commands <= set(known)
+    assert {
+        "setup",
+        "ingest",
+        "parse",
+        "connect",
+        "backfill",
+        "audit",
+        "raw",
+        "replay",
+        "erase",
+    } <= commands
+    assert commands <= set(known)
     assert {"demo", "test", "bench"} == targets
     assert targets <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
     assert 10 == len(folders)

@@ -24,7 +24,7 @@ from pipeline.alb.document import Context, Period
 from pipeline.sink.encoding import encode_by_reference, encode_chunk
 from pipeline.source.reading import Chunk
 from tests.support.encoders import ACCESS, assert_all_same, mutated
-from tests.support.factories import START
+from tests.support.factories import START, chunk_of
 from tests.support.golden import CASES
 
 CONTEXTS = [
@@ -89,7 +89,7 @@ def test_other_logs_are_told_apart_by_both_paths() -> None:
 def test_ordinary_traffic_hardly_falls_back(name: str) -> None:
     """Fewer than one ordinary line in a hundred takes the slow path, which is ten times as slow."""
     lines = list(ordinary_lines(11, 10_000, start=START, load_balancer=name))
-    chunk = Chunk(0, b"".join(line + b"\r\n" for line in lines), len(lines))
+    chunk = chunk_of(lines, end=b"\r\n")
 
     assert encode_chunk(chunk, ACCESS).fallback < 100
 

@@ -23,7 +23,7 @@ from pipeline.errors import ConfigError
 from pipeline.sink.encoding import encode_by_reference, encode_chunk
 from pipeline.source.reading import Chunk
 from tests.support.encoders import ACCESS, assert_all_same, mutated
-from tests.support.factories import START, alb_line
+from tests.support.factories import START, alb_line, chunk_of
 from tests.support.golden import CASES
 
 AUTO = Context(latest=ACCESS.latest)
@@ -105,7 +105,7 @@ def test_ordinary_traffic_hardly_falls_back_under_settings(settings: dict[str, s
     """Fewer than one ordinary line in a hundred takes the slow path under any setting."""
     for name in CHARACTERS:
         made = list(ordinary_lines(11, 1_000, start=START, load_balancer=name))
-        chunk = Chunk(0, b"".join(line + b"\n" for line in made), len(made))
+        chunk = chunk_of(made)
 
         assert encode_chunk(chunk, under(ACCESS, **settings)).fallback < 10, name
 
@@ -149,7 +149,7 @@ FILTERABLE = sorted(
 def test_every_field_can_be_filtered_by(name: str) -> None:
     """A rule on any field excludes the same lines by both paths: present, one value, a share."""
     made = every_line()
-    chunk = Chunk(0, b"".join(line + b"\n" for line in made), len(made))
+    chunk = chunk_of(made)
     values = list(values_of(name, chunk))
     assert values, "no line has this field"
 
@@ -182,7 +182,7 @@ def test_the_clients_address_is_masked_in_whatever_column_it_stands(ip: str) -> 
 def test_a_constant_field_excludes_all_or_nothing(name: str) -> None:
     """A rule on a field that stands in the mapping holds for every line of its kind, or none."""
     made = every_line()
-    chunk = Chunk(0, b"".join(line + b"\n" for line in made), len(made))
+    chunk = chunk_of(made)
     for value, all_of_them in ((CONSTANTS[Kind.ACCESS][name], True), ("other", False)):
         context = under(ACCESS, EXCLUDE=f"{name}={value}")
         for batch in (encode_chunk(chunk, context), encode_by_reference(chunk, context)):
@@ -207,7 +207,7 @@ def values_of(name: str, chunk: Chunk) -> Iterator[str]:
 def test_no_field_needs_the_slow_path() -> None:
     """Rules on any field are evaluated on the fast path."""
     made = list(ordinary_lines(11, 500, start=START))
-    chunk = Chunk(0, b"".join(line + b"\n" for line in made), len(made))
+    chunk = chunk_of(made)
 
     for name in (*FILTERABLE, *OF_OTHER_LOGS):
         assert encode_chunk(chunk, under(ACCESS, EXCLUDE=f"{name}=0")).fallback == 0, name
@@ -227,10 +227,7 @@ def test_a_share_is_the_same_however_lines_are_chunked() -> None:
 
     def kept(size: int) -> set[str]:
         chunks = (made[at : at + size] for at in range(0, len(made), size))
-        batches = (
-            encode_chunk(Chunk(0, b"".join(line + b"\n" for line in each), len(each)), context)
-            for each in chunks
-        )
+        batches = (encode_chunk(chunk_of(each), context) for each in chunks)
         return {action.id for batch in batches for action in batch.actions}
 
     assert kept(2_000) == kept(7)

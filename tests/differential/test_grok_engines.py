@@ -5,7 +5,6 @@ Oniguruma is the C library whose Java port matches grok patterns in Logstash.
 """
 
 import re
-from datetime import UTC, datetime
 from random import Random
 
 import onigurumacffi
@@ -24,9 +23,9 @@ from pipeline.alb.fields import COLUMNS, Kind
 from pipeline.alb.parsing import LINE_SHAPE, kind_of_line
 from pipeline.shipped import shipped
 from tests.fuzz.mutations import damaged_line
+from tests.support.factories import START
 from tests.support.golden import CASES
 
-START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 PATTERNS = shipped("logstash/patterns")
 
 

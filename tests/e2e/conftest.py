@@ -1,12 +1,19 @@
-"""Share what only tests of this folder need: a server with users and TLS, a deployed stack."""
+"""Share what only these tests need: days, a server with users and TLS, a deployed stack."""
 
 from collections.abc import Iterator
 
 import pytest
 from elasticsearch import Elasticsearch
 
+from tests.support.factories import unused_day
 from tests.support.secure import Secure, start_secure
 from tests.support.stack import Stack, started_stack
+
+
+@pytest.fixture
+def day() -> str:
+    """Return a day that no other test has lines of."""
+    return unused_day()
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -14,9 +15,13 @@ import pytest
 from elasticsearch import Elasticsearch
 from rich.console import Console
 
+import bench
+from bench.fields import measure_fields
+from bench.groups import GROUPS
 from bench.report import Figure, Goal, Report, print_report
 from bench.sample import Traffic
 from bench.timing import in_turns
+from pipeline.alb.fields import CONSTANT, ENRICHED, PROVENANCE, Kind, fields_of
 
 ROOT = Path(__file__).resolve().parents[2]
 FIGURES = {
@@ -121,6 +126,14 @@ def printed(figure: Figure) -> str:
     return console.file.getvalue()
 
 
+def test_every_module_is_introduced() -> None:
+    """The package says what each of its modules is for."""
+    told = re.findall(r"^    ([a-z]+) {2,}", bench.__doc__ or "", re.MULTILINE)
+
+    modules = {path.stem for path in (ROOT / "bench").glob("*.py")}
+    assert sorted(told) == sorted(modules - {"__init__", "__main__"})
+
+
 def test_contenders_take_turns() -> None:
     """Each goes once a round, after a first round that does not count, and medians are compared."""
     order: list[str] = []
@@ -150,3 +163,26 @@ def test_traffic_is_as_varied_as_promised() -> None:
     lines = samples[0].lines + samples[1].lines
     assert told["urls"].value == 100 * len({line.split(b'"')[1].split()[1] for line in lines}) / 8e3
     assert len(set(lines)) == 8_000
+
+
+@pytest.mark.server
+def test_fields_are_measured_by_leaving_them_out(es: Elasticsearch) -> None:
+    """Each group of fields has its cost, an index that lacks a field is smaller, none stays."""
+    before = ours_in(es)
+
+    table = measure_fields(es, GROUPS[:1] + GROUPS[-1:], documents=200, rounds=2)
+
+    rows = list(zip(*(column.cells for column in table.columns), strict=True))
+    names = [row[0] for row in rows]
+    assert names == ["(the whole document)", "load balancer", "what few lines have", "all of these"]
+    assert all(float(row[3]) > 0 for row in rows)
+    assert before == ours_in(es)
+
+
+def test_every_field_is_in_one_group() -> None:
+    """No field of an access log document goes unmeasured but the time, by which it is sorted."""
+    grouped = [name for group in GROUPS for name in group.fields]
+    never = {*PROVENANCE, *CONSTANT, *ENRICHED[Kind.ACCESS]}
+    stored = {each.name for each in fields_of(Kind.ACCESS) if each not in never}
+
+    assert sorted(grouped) == sorted(stored - {"@timestamp", "event.original"})

@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from itertools import count
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -39,12 +38,10 @@ from pipeline.outcome import Outcome, Tally
 from pipeline.sink.store import Store, open_store
 from pipeline.source.reading import read_stream
 from tests.support.cluster import documents_in, index_of, ingest, letters_of, prepared
-from tests.support.factories import alb_line, ids_of, lines_of, no_log_lines, text_of
+from tests.support.factories import alb_line, ids_of, lines_of, no_log_lines, text_of, unused_day
 
 Cause = Callable[[Store, str], AbstractContextManager[None]]
 """Bring a cluster into a state that refuses an index, and repair it."""
-
-DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +49,6 @@ def store(es: Elasticsearch) -> Iterator[Store]:
     """Share one prepared cluster among the tests of this file: each has a day of its own."""
     with prepared(es) as store:
         yield store
-
-
-@pytest.fixture
-def day() -> str:
-    """Return a day that no other test has lines of."""
-    return next(DAYS).isoformat()
 
 
 def set_up(store: Store, **changed: int) -> None:
@@ -296,7 +287,7 @@ def test_an_index_that_is_deleted_comes_back_as_ours(
 
 def test_one_closed_day_fails_an_object_of_two(es: Elasticsearch, store: Store, day: str) -> None:
     """What the other day's index took stays; once repaired, each line of both is there once."""
-    other = next(DAYS).isoformat()
+    other = unused_day()
     lines = [*lines_of(day, 4), *lines_of(other, 4)]
 
     with closed(store, index_of(store, other)):
@@ -537,7 +528,7 @@ def test_a_cluster_made_read_only_is_told(secured: Secured, day: str) -> None:
     admin.es.cluster.put_settings(persistent={block: True})
     try:
         seen = ingest(admin, text_of(lines))
-        unseen = ingest(admin, text_of(lines_of(next(DAYS).isoformat(), 1)))
+        unseen = ingest(admin, text_of(lines_of(unused_day(), 1)))
     finally:
         admin.es.cluster.put_settings(persistent={block: None})
 

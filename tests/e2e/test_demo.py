@@ -51,6 +51,8 @@ def test_demo_ends_well(elasticsearch_url: str) -> None:
     assert demo.returncode == 0, demo.stdout + demo.stderr
     assert "Every line that was written is in Elasticsearch, once." in demo.stdout
     assert "≠" not in demo.stdout
+    assert "Nothing is missing." in demo.stdout
+    assert "With that day, too, every line is in Elasticsearch, once." in demo.stdout
     assert "1 message (the cut object) in the DLQ" in demo.stdout
     shown_names = re.findall(r"^│ (\S+) +│ +[\d,]+ │ +[\d.]+%", demo.stdout, re.MULTILINE)
     odd = re.search(r"in odd lines that are mixed in: (.*\S)", demo.stdout)

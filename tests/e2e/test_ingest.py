@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain, count, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,15 +67,6 @@ def store(es: Elasticsearch) -> Iterator[Store]:
     """Share one prepared cluster among the tests of this file: each has a day of its own."""
     with prepared(es) as store:
         yield store
-
-
-DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
-
-
-@pytest.fixture
-def day() -> str:
-    """Return a day that no other test has lines of."""
-    return next(DAYS).isoformat()
 
 
 @pytest.fixture(scope="module")

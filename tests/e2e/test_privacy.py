@@ -4,8 +4,6 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, timedelta
-from itertools import count
 from typing import Any
 
 import pytest
@@ -21,7 +19,6 @@ from tests.support.factories import KEY, ids_of, lines_of, no_log_lines, text_of
 
 HIDDEN = "S3cr3tV4lue"
 CLIENT = "203.0.113.77"
-DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +26,6 @@ def store(es: Elasticsearch) -> Iterator[Store]:
     """Share one prepared cluster among the tests of this file: each has a day of its own."""
     with prepared(es) as store:
         yield store
-
-
-@pytest.fixture
-def day() -> str:
-    """Return a day that no other test has lines of."""
-    return next(DAYS).isoformat()
 
 
 def options(settings: dict[str, str] | None = None, **more: str) -> Options:

@@ -5,13 +5,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from elasticsearch import ApiError, BadRequestError, Elasticsearch, ElasticsearchWarning
 
+from devstack.traffic import line_id
 from pipeline.alb.fields import Kind
 from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.cluster.roles import Role, role_body
@@ -22,7 +22,14 @@ from pipeline.sink.refusals import elasticsearch_errors
 from pipeline.sink.requests import JSON
 from pipeline.sink.store import open_store
 from tests.support.cluster import documents_in, ingest
-from tests.support.factories import KEY, ids_of, lines_of, no_log_lines, text_of
+from tests.support.factories import (
+    KEY,
+    ids_of,
+    lines_of,
+    no_log_lines,
+    text_of,
+    unused_day,
+)
 from tests.support.secure import FRESH, LACKS, PREFIX, Lack, Secure, run
 
 ROOT = Path(__file__).parent.parent.parent
@@ -30,7 +37,6 @@ THREE_KINDS = (ROOT / "tests" / "data" / "alb" / "auto-three-kinds.log").read_by
 LETTERS = f"{PREFIX}-dead-letter"
 LEDGER = f"{PREFIX}-ledger"
 ELSEWHERE = "elsewhere"
-DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
 
 Json = dict[str, Any]
 
@@ -47,7 +53,7 @@ class Log:
 
 def write_log(folder: Path) -> Log:
     """Write a log that no other test has lines of."""
-    day = next(DAYS).isoformat()
+    day = unused_day()
     index = f"{PREFIX}-access-{day.replace('-', '.')}"
     log = Log(folder / "access.log", index, lines_of(day, 3), no_log_lines(2))
     log.file.write_bytes(text_of([*log.good, *log.bad]))
@@ -144,9 +150,10 @@ def test_ingest_does_its_work(secure: Secure, admin: Elasticsearch, tmp_path: Pa
     counts = ("lines", "indexed", "duplicates", "rejected")
     told = [tuple(json.loads(each.out)[name] for name in counts) for each in runs]
     assert [(10, 7, 0, 3), (10, 0, 7, 3)] == told
-    found = [documents_in(admin, f"{PREFIX}-{kind}-2026.11.20").keys() for kind in Kind]
+    ids = ids_of(THREE_KINDS)
+    found = [ids & documents_in(admin, f"{PREFIX}-{kind}-2026.11.20").keys() for kind in Kind]
     assert [3, 2, 2] == [len(each) for each in found]
-    assert ids_of(THREE_KINDS) == set().union(*found)
+    assert ids == set().union(*found)
     assert ids_of(bad) <= documents_in(admin, LETTERS).keys()
 
 
@@ -164,6 +171,43 @@ def test_operate_does_its_work(secure: Secure, admin: Elasticsearch, log: Log) -
         assert all(each["found"] for each in es.mget(index=index, ids=list(ids))["docs"])
     assert "deleted" == es.delete(index=LETTERS, id=letter)["result"]
     assert not admin.exists(index=LETTERS, id=letter)
+
+
+def test_operate_replays_dead_letters(secure: Secure, admin: Elasticsearch, tmp_path: Path) -> None:
+    """It finds dead letters in a point in time, indexes their lines and removes them."""
+    log = write_log(tmp_path)
+    id_ = line_id(log.good[0])
+    letter = {"event": {"original": log.good[0].decode()}, "error": {"type": f"t{id_}"}}
+    admin.index(index=LETTERS, id=id_, document=letter, refresh=True)
+
+    ended = run(secure.settings("operate"), "replay", "--reason", f"t{id_}")
+
+    assert 0 == ended.code, ended
+    assert "1 replayed (1 new documents" in ended.out
+    assert not admin.exists(index=LETTERS, id=id_)
+    assert {id_} == documents_in(admin, log.index).keys()
+
+
+def test_rewrite_erases(secure: Secure, admin: Elasticsearch, tmp_path: Path) -> None:
+    """It finds a client's documents and dead letters, and replaces them."""
+    log = write_log(tmp_path)
+    assert 1 == run(secure.settings("rewrite"), "ingest", log.file).code  # some are rejected
+    (day, *_), letter = re.findall(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", log.good[0].decode()), "L" * 20
+    address = "203.0.113.1"
+    admin.index(index=LETTERS, id=letter, document={"event": {"original": address}, **NOW})
+    admin.indices.refresh(index=f"{log.index},{LETTERS}")
+
+    until = (date.fromisoformat(day) + timedelta(1)).isoformat()
+    span = ("--from", day, "--to", until)
+    ended = run(secure.settings("rewrite"), "erase", "--client-ip", address, *span, "--yes")
+
+    assert 0 == ended.code, ended
+    assert ended.out.startswith("1 documents erased; 1 dead letters erased")
+    assert address not in json.dumps(documents_in(admin, log.index))
+    assert "event" not in admin.get(index=LETTERS, id=letter)["_source"]
+
+
+NOW = {"@timestamp": datetime.now(UTC).isoformat()}
 
 
 # --- none has more than it needs -----------------------------------------------------------------
@@ -238,7 +282,8 @@ def book(es: Elasticsearch, month: int) -> list[Entry | None]:
     """Write an entry of a month, and read it again."""
     name = classify_key(KEY)
     assert isinstance(name, ObjectName)
-    version = Version("b", KEY, "e", replace(name, end_time=datetime(2025, month, 1, tzinfo=UTC)))
+    end = datetime(2025 + (month - 1) // 12, (month - 1) % 12 + 1, 1, tzinfo=UTC)
+    version = Version("b", KEY, "e", replace(name, end_time=end))
     store = open_store(es, PREFIX)
     entry = Entry(State.COMPLETE, dict.fromkeys(COUNTED, 0), 0, "ingest")
     write_entry(version, entry, store=store)
@@ -328,25 +373,26 @@ def test_every_privilege_is_seen_to_be_needed() -> None:
 
 # --- everything beyond is refused ----------------------------------------------------------------
 
-INGEST, OPERATE, SETUP = Role
-ADDING = {INGEST, OPERATE}
+INGEST, OPERATE, REWRITE, SETUP = Role
+ADDING = {INGEST, OPERATE, REWRITE}
+READING = {OPERATE, REWRITE}
 BLOCK = {"index.blocks.write": True}
 PROPERTY: Json = {"properties": {"x": {"type": "keyword"}}}
 
 ATTEMPTS: list[tuple[str, Json | None, set[Role]]] = [
     # Read documents.
-    ("GET /{index}/_doc/{document}", None, {OPERATE}),
-    ("GET /{index}/_search", None, {OPERATE}),
-    ("GET /{index}/_count", None, {OPERATE}),
-    ("GET /{letters}/_doc/{letter}", None, {OPERATE}),
-    ("GET /{letters}/_search", None, {OPERATE}),
+    ("GET /{index}/_doc/{document}", None, READING),
+    ("GET /{index}/_search", None, READING),
+    ("GET /{index}/_count", None, READING),
+    ("GET /{letters}/_doc/{letter}", None, READING),
+    ("GET /{letters}/_search", None, READING),
     # Add, change and delete them.
     ("PUT /{index}/_create/1", {}, ADDING),
     ("PUT /{letters}/_create/1", {}, ADDING),
-    ("PUT /{index}/_doc/{document}", {}, set()),
-    ("PUT /{letters}/_doc/{letter}", {}, set()),
-    ("POST /{index}/_update/{document}", {"doc": {"x": 1}}, set()),
-    ("POST /{letters}/_update/{letter}", {"doc": {"x": 1}}, set()),
+    ("PUT /{index}/_doc/{document}", {}, {REWRITE}),
+    ("PUT /{letters}/_doc/{letter}", {}, {REWRITE}),
+    ("POST /{index}/_update/{document}", {"doc": {"x": 1}}, {REWRITE}),
+    ("POST /{letters}/_update/{letter}", {"doc": {"x": 1}}, {REWRITE}),
     ("DELETE /{index}/_doc/{document}", None, set()),
     ("DELETE /{letters}/_doc/{letter}", None, {OPERATE}),
     # Look at indices, make, change and delete them.
@@ -375,7 +421,7 @@ ATTEMPTS: list[tuple[str, Json | None, set[Role]]] = [
     ("PUT /elsewhere/_create/2", {}, set()),
     ("DELETE /elsewhere/_doc/1", None, set()),
     ("DELETE /elsewhere", None, set()),
-    ("PUT /{letters}-000001/_create/1", {}, {OPERATE}),
+    ("PUT /{letters}-000001/_create/1", {}, READING),
     ("PUT /{letters}s/_create/1", {}, set()),
     ("PUT /alb-logs-ledgers/_create/1", {}, set()),
     # Keep the ledger, and nothing else with it.
@@ -480,10 +526,13 @@ def test_no_other_privilege_comes_along(clients: Clients, admin: Elasticsearch, 
 
     body = role_body(role, PREFIX)
     granted = {each["names"][0]: {"none", *each["privileges"]} for each in body["indices"]}
+    granted = {
+        name: each | ({"create", "create_doc"} if "index" in each else set())
+        for name, each in granted.items()
+    }
     expected = dict.fromkeys(logs, granted[f"{PREFIX}-access-*"]) | {
         LETTERS: {each for each in granted[LETTERS] if ":" not in each},
-        LEDGER: granted[LEDGER]
-        | ({"create", "create_doc"} if "index" in granted[LEDGER] else set()),
+        LEDGER: granted[LEDGER],
         **{name: set[str]() for name in OTHER_INDICES},
     }
     assert expected == {name: held(asked["index"][name]) for name in indices["names"]}
@@ -578,4 +627,5 @@ def test_every_privilege_is_explained() -> None:
     """The page says of each privilege why it is there, and lists no other."""
     assert set(given(INGEST)) == documented(INGEST)
     assert set(given(OPERATE)) == documented(INGEST) | documented(OPERATE)
+    assert set(given(REWRITE)) == documented(REWRITE)
     assert set(given(SETUP)) == documented(SETUP)

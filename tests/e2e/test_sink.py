@@ -3,8 +3,8 @@
 import base64
 import io
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
-from itertools import accumulate, count
+from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from typing import Any
 
 import pytest
@@ -26,7 +26,6 @@ from tests.support.factories import KEY, alb_line, ids_of, lines_of, text_of
 BUCKET = "some-logs"
 STATUS = ("http", "response", "status_code")
 URL = ("url", "original")
-DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +40,6 @@ def own_store(es: Elasticsearch) -> Iterator[Store]:
     """Yield a prepared cluster whose dead letters a test may spoil."""
     with prepared(es) as store:
         yield store
-
-
-@pytest.fixture
-def day() -> str:
-    """Return a day that no other test has lines of."""
-    return next(DAYS).isoformat()
 
 
 def ingest(store: Store, data: bytes, options: Options | None = None) -> Outcome:

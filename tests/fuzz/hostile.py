@@ -17,7 +17,7 @@ from pipeline.alb.document import Context
 from pipeline.alb.fields import COLUMNS, Kind
 from pipeline.sink.encoding import encode_chunk
 from pipeline.source.reading import LONGEST_LINE, Chunk
-from tests.support.factories import START, alb_line
+from tests.support.factories import START, alb_line, chunk_of
 
 UNITS = (
     *(b'"', b'" "', b'"a" ', b'"" ', b'a "b" ', b" ", b"a ", b"- ", b"ab ", b"@ ", b'"@" '),
@@ -139,7 +139,7 @@ def seconds_of(lines: list[bytes], times: int = 1, kind: Kind = Kind.ACCESS) -> 
 
     That is what the code takes; whatever else the machine does can only add to it.
     """
-    chunk = Chunk(0, b"".join(line + b"\n" for line in lines), len(lines))
+    chunk = chunk_of(lines)
     context = Context(latest="2026-11-23T00:00:00Z", kind=kind)
     return min(_once(chunk, context) for _ in range(times))
 

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from functools import cache
 from itertools import chain
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -32,6 +31,7 @@ from pipeline.source.reading import HEAD_BYTES, LONGEST_LINE, Chunk, read_stream
 from tests.fuzz.mutations import damaged_line
 from tests.support.encoders import assert_equal
 from tests.support.factories import KEY, START
+from tests.support.golden import CASES
 
 LATEST = "2026-11-23T00:00:00Z"
 CASE_BYTES = 1024 * 1024
@@ -57,8 +57,7 @@ CONTEXTS = {
 @cache
 def _pool(context: str) -> list[bytes]:
     """Return the whole lines that are damaged: every generation, ordinary and odd, and golden."""
-    golden = Path(__file__).parent.parent / "data" / "alb"
-    lines = [line for path in golden.glob("*.log") for line in path.read_bytes().split(b"\n")]
+    lines = [line for path in CASES for line in path.read_bytes().split(b"\n")]
     rng = Random(context)
     if context in {"access", "auto"}:
         ordinary = chain.from_iterable(

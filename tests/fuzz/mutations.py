@@ -26,7 +26,8 @@ _TOKENS, _REQUESTS, _NAMES = map(_dictionary, ("tokens", "requests", "names"))
 _LONGEST = 300_000
 
 
-def _flip(line: bytes, rng: Random) -> bytes:
+def flip(line: bytes, rng: Random) -> bytes:
+    """Flip one bit."""
     at = rng.randrange(len(line))
     return line[:at] + bytes([line[at] ^ (1 << rng.randrange(8))]) + line[at + 1 :]
 
@@ -130,7 +131,7 @@ def _odd_request(line: bytes, rng: Random) -> bytes:
 
 
 LITTLE: tuple[Damage, ...] = (
-    *(_flip, _put, _put, _drop, _double, _other_digits, _other_digits),
+    *(flip, _put, _put, _drop, _double, _other_digits, _other_digits),
     *(swap_tokens, remove_token, _insert),
     *(_odd_token, _odd_token, _odd_token, _quote, _lengthen, _odd_request, _odd_request, _cut),
 )

@@ -86,6 +86,7 @@ def check_reader(case: bytes) -> int:
             assert read.startswith(text)
         else:
             assert read.startswith(proven[: proven.rfind(b"\n") + 1])
+            assert text.startswith(read)
             assert not read or read.endswith(b"\n")
             assert truncated in {0, 1}
     return 1

@@ -10,9 +10,8 @@ from devstack.traffic import CHARACTERS, GENERATIONS, as_generation, ordinary_li
 from pipeline.alb.document import Context
 from pipeline.alb.fields import Kind
 from pipeline.sink.encoding import Batch, encode_by_reference, encode_chunk
-from pipeline.source.reading import Chunk
-from tests.fuzz.mutations import on_tokens, remove_token, swap_tokens
-from tests.support.factories import START
+from tests.fuzz.mutations import flip, on_tokens, remove_token, swap_tokens
+from tests.support.factories import START, chunk_of
 
 ACCESS = Context(
     latest="2026-11-23T00:00:00Z",
@@ -29,7 +28,7 @@ BATCH = 2_000
 
 def assert_same(lines: list[bytes], context: Context) -> Batch:
     """Encode lines both ways, compare everything that comes out, and return the fast batch."""
-    chunk = Chunk(7, b"".join(line + b"\n" for line in lines), len(lines))
+    chunk = chunk_of(lines, offset=7)
 
     fast, slow = encode_chunk(chunk, context), encode_by_reference(chunk, context)
 
@@ -57,11 +56,6 @@ def assert_all_same(lines: Iterator[bytes], context: Context = ACCESS) -> float:
 
 
 # --- damage that leaves a line nearly right ------------------------------------------------------
-
-
-def _flip(line: bytes, rng: Random) -> bytes:
-    at = rng.randrange(len(line))
-    return line[:at] + bytes([line[at] ^ (1 << rng.randrange(8))]) + line[at + 1 :]
 
 
 def _drop(line: bytes, rng: Random) -> bytes:
@@ -135,7 +129,7 @@ def _replace(fields: list[bytes], rng: Random) -> None:
     fields[rng.randrange(len(fields))] = rng.choice(ODDITIES)
 
 
-MUTATIONS = (_flip, _drop, _double, swap_tokens, remove_token, _replace, _replace)
+MUTATIONS = (flip, _drop, _double, swap_tokens, remove_token, _replace, _replace)
 
 
 def mutated(seed: int, count: int) -> Iterator[bytes]:

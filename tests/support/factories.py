@@ -3,12 +3,15 @@
 import gzip
 import json
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from urllib.parse import quote_plus
 
 from elasticsearch import Elasticsearch
 
 from devstack.traffic import line_id
+from pipeline.source.reading import Chunk
 
 KEY = (
     "AWSLogs/123456789012/elasticloadbalancing/eu-central-1/2026/11/20/"
@@ -20,6 +23,13 @@ KEY = (
 
 START = datetime(2026, 11, 20, 10, tzinfo=UTC)
 """When the traffic of tests begins."""
+
+_DAYS = (date(2025, 1, 1) + timedelta(number) for number in count())
+
+
+def unused_day() -> str:
+    """Return a day that no other test has lines of."""
+    return next(_DAYS).isoformat()
 
 
 def documents(es: Elasticsearch, prefix: str, kind: str = "access") -> dict[str, dict[str, object]]:
@@ -87,9 +97,14 @@ def no_log_lines(number: int) -> list[bytes]:
     return [f"{tag} is no log line {at}".encode() for at in range(number)]
 
 
-def text_of(lines: list[bytes]) -> bytes:
-    """Return lines as they are in an object."""
-    return b"".join(line + b"\n" for line in lines)
+def text_of(lines: Iterable[bytes], end: bytes = b"\n") -> bytes:
+    """Return lines as they are in an object, each with its line end."""
+    return b"".join(line + end for line in lines)
+
+
+def chunk_of(lines: Sequence[bytes], *, offset: int = 0, end: bytes = b"\n") -> Chunk:
+    """Return lines as they are read from an object."""
+    return Chunk(offset, text_of(lines, end), len(lines))
 
 
 def ids_of(lines: list[bytes]) -> set[str]:
@@ -99,7 +114,7 @@ def ids_of(lines: list[bytes]) -> set[str]:
 
 def gz(*lines: bytes) -> bytes:
     """Return a gzip object of lines, each with its line end."""
-    return gzip.compress(b"".join(line + b"\n" for line in lines), 1)
+    return gzip.compress(text_of(lines), 1)
 
 
 def stored_gz(lines: list[bytes]) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import pytest
 
@@ -17,21 +17,16 @@ from pipeline.errors import (
     SinkUnavailableError,
     SourceUnavailableError,
 )
-from pipeline.jobs.backfill import Selection, run_backfill
+from pipeline.jobs.backfill import run_backfill
 from pipeline.jobs.pace import Pace
-from pipeline.jobs.selecting import Choice
 from pipeline.jobs.workers import Done, Event, Tick, Workers
 from pipeline.outcome import Outcome, Tally
 from tests.support.workers import ref_at
-
-if TYPE_CHECKING:
-    from pipeline.sink.store import Store
 
 ROOT = Path(__file__).resolve().parents[2]
 GONE, CORRUPT = SinkUnavailableError("no answer"), ObjectCorruptError("damaged")
 REFUSED, DENIED = ClusterRefusedError("index closed"), ConfigError("AccessDenied: grant it")
 NOT_READ = SourceUnavailableError("S3 is slow")
-NOTHING = Selection(lambda: iter(()), Choice.ALL, cast("Store", None))
 
 
 class Scripted:
@@ -55,7 +50,7 @@ def ended(*errors: PipelineError | None) -> tuple[int, PipelineError | None]:
     """Return how many objects a run came to, and what it raised."""
     workers = Scripted(list(errors))
     try:
-        list(run_backfill(NOTHING, cast("Workers", workers), Pace(2), lambda: False))
+        list(run_backfill(iter(()), cast("Workers", workers), Pace(2), lambda: False))
     except PipelineError as error:
         return workers.done, error
     return workers.done, None

@@ -166,6 +166,19 @@ def test_a_cut_gzip_that_expands_a_lot_gives_all_its_text(codec: ModuleType) -> 
 
 
 @pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("at", range(-8, -4))
+def test_a_byte_that_is_missing_from_the_checksum_is_damage(codec: ModuleType, at: int) -> None:
+    """What is there of the checksum is compared: that of a cut gzip is right as far as it goes."""
+    dropped = GZIP[:at] + GZIP[at + 1 :]
+
+    for size in (1, 50, len(dropped)):
+        pieces = [dropped[begin : begin + size] for begin in range(0, len(dropped), size)]
+        cut = [GZIP[:at][begin : begin + size] for begin in range(0, len(GZIP), size)]
+        assert b"" == text_before_damage(codec, pieces)
+        assert TEXT == text_before_damage(codec, cut)
+
+
+@pytest.mark.parametrize("codec", CODECS)
 def test_a_flipped_bit_makes_no_text(codec: ModuleType) -> None:
     """Wherever a bit of a member's data is flipped, none of its text is used."""
     for at in range(10, len(GZIP)):

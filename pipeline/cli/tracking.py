@@ -113,16 +113,23 @@ def tracked(
 @contextmanager
 def _lines_of_json(as_dict: Callable[[], dict[str, Any]]) -> Iterator[None]:
     """Write a line at each interval, from a thread of its own: the work may wait for long."""
-    over = threading.Event()
+    over, written = threading.Event(), False
 
     def write() -> None:
-        while not over.wait(INTERVAL_SECONDS):
-            click.echo(json.dumps({"progress": as_dict()}), err=True)
+        click.echo(json.dumps({"progress": as_dict()}), err=True)
 
-    writer = threading.Thread(target=write, daemon=True)
+    def write_on() -> None:
+        nonlocal written
+        while not over.wait(INTERVAL_SECONDS):
+            written = True
+            write()
+
+    writer = threading.Thread(target=write_on, daemon=True)
     writer.start()
     try:
         yield
     finally:
         over.set()
         writer.join()
+        if written:  # the last line is how it ended
+            write()

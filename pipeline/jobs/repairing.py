@@ -7,6 +7,7 @@ on to find the next. Memory holds the objects under way alone.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import chain
 
 from pipeline.jobs.auditing import Audit, Finding
 from pipeline.jobs.backfill import open_for, run_backfill
@@ -40,9 +41,13 @@ class Repair:
 
     def run(self, findings: Iterator[Finding]) -> Iterator[Repaired | Note | Tick]:
         """Yield each object that was ingested, and whatever else happens."""
+        due = self._due(findings)
+        first = next(due, None)
+        if first is None:
+            return
         with Workers(self.workers, self.work, open_for) as workers:
             pace = Pace(self.workers)
-            for event in run_backfill(self._due(findings), workers, pace, self.stopped):
+            for event in run_backfill(chain([first], due), workers, pace, self.stopped):
                 match event:
                     case Done(ref, outcome):
                         before = self._under_way.pop(ref.key)

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -116,7 +116,8 @@ def _lines_of_json(as_dict: Callable[[], dict[str, Any]]) -> Iterator[None]:
     over, written = threading.Event(), False
 
     def write() -> None:
-        click.echo(json.dumps({"progress": as_dict()}), err=True)
+        with suppress(OSError):  # nobody can be told
+            click.echo(json.dumps({"progress": as_dict()}), err=True)
 
     def write_on() -> None:
         nonlocal written

@@ -37,7 +37,7 @@ from pipeline.sink.encoding import encode_chunk
 from pipeline.sink.store import Store
 from pipeline.source.objects import ObjectRef
 
-_OBJECT_LINES, _FEW_LINES = 4_000, 20
+_OBJECT_LINES, _FEW_LINES = 2_000, 20
 _CONNECTIONS = 2
 _DIFFERENCE = 10
 """MB by which peaks of the same work differ."""
@@ -129,7 +129,7 @@ class _Bench:
             "backfill": lambda load: self._into_index(lambda: _ingest(workers, load)),
             "ready": lambda load: self._into_index(lambda: self._send_ready(load)),
         }
-        results = results_in_turns(contenders, sizes.indexing_rounds, self._maker(sizes.indexed))
+        results = results_in_turns(contenders, _rounds(sizes), lambda: self._load(sizes.indexed))
         times, lines = _times(results), sizes.indexed
         low, high = times.spread("ready", "backfill")
         pair = Pair(times.rate("backfill", lines), times.rate("ready", lines), "documents/s")
@@ -143,8 +143,8 @@ class _Bench:
             "one": lambda load: _ingest(one, load),
             "two": lambda load: _ingest(two, load),
         }
-        lines = 2 * sizes.indexed
-        results = results_in_turns(contenders, sizes.indexing_rounds, self._maker(lines))
+        lines = sizes.indexed
+        results = results_in_turns(contenders, _rounds(sizes), lambda: self._load(lines))
         return [_speed(_times(results), lines), _cost(results, lines), _handing_out(results, lines)]
 
     def measure_growth(self, workers: Workers, objects: tuple[int, int]) -> Figure:
@@ -157,21 +157,16 @@ class _Bench:
         note = f"{peaks[-1] / 1e6:.0f} MB"
         return Figure("workers_growth", name, grown, "MB", Goal(at_most=_DIFFERENCE), note=note)
 
-    def _maker(self, lines: int) -> Callable[[], _Load]:
-        def load() -> _Load:
-            number = max(1, lines // _OBJECT_LINES)
-            samples = [self._traffic.take(lines // number) for _ in range(number)]
-            batches = [
-                encode_chunk(chunk, self._context) for each in samples for chunk in each.read()
-            ]
-            (self._index,) = set().union(*(batch.indices for batch in batches))
-            return _Load(
-                [self._shelf.put(each.gzipped) for each in samples],
-                sum(len(each.lines) for each in samples),
-                [batch.body() for batch in batches],
-            )
-
-        return load
+    def _load(self, lines: int) -> _Load:
+        number = max(1, lines // _OBJECT_LINES)
+        samples = [self._traffic.take(lines // number) for _ in range(number)]
+        batches = [encode_chunk(chunk, self._context) for each in samples for chunk in each.read()]
+        (self._index,) = set().union(*(batch.indices for batch in batches))
+        return _Load(
+            [self._shelf.put(each.gzipped) for each in samples],
+            lines,
+            [batch.body() for batch in batches],
+        )
 
     def _into_index(self, work: Callable[[], _Spent]) -> _Spent:
         """Make the index of the traffic from our templates, and remove it afterwards."""
@@ -185,6 +180,11 @@ class _Bench:
         return _Spent(
             wall(lambda: post_bodies(self._store.es, self._index, load.ready, _CONNECTIONS))
         )
+
+
+def _rounds(sizes: Sizes) -> int:
+    """Return half as many rounds as of indexing: each takes as long, and more is made for it."""
+    return (sizes.indexing_rounds + 1) // 2
 
 
 def _ingest(workers: Workers, load: _Load) -> _Spent:

@@ -49,8 +49,8 @@ class _Open:
 
     waiting: int = 0
     failed: int = 0
-    some: list[Known] = field(default_factory=list)
-    """Some of those that failed."""
+    some: list[tuple[str, str]] = field(default_factory=list)
+    """Keys of some that failed, and why."""
 
     def add(self, known: Known) -> None:
         """Count an object."""
@@ -60,7 +60,7 @@ class _Open:
             return
         self.failed += 1
         if len(self.some) < _MOST_FAILED_SHOWN:
-            self.some.append(known)
+            self.some.append((known.ref.key, error[1]))
 
 
 class _Following:
@@ -96,12 +96,12 @@ class _Following:
     def _end(self, *, ended: bool) -> int:
         self._screen.say(self._in_words())
         if ended:
-            self._screen.note("the queue goes on without this command; start it again to follow it")
+            self._screen.note(
+                "the queue goes on without this command; `alb-logs audit` says what is missing"
+            )
             return _STOPPED
-        for key, error in (
-            (each.ref.key, each.entry and each.entry.error) for each in self._open.some
-        ):
-            complain(f"{key} failed: {error[1] if error else ''}")
+        for key, message in self._open.some:
+            complain(f"{key} failed: {message}")
         if (more := self._open.failed - len(self._open.some)) > 0:
             complain(f"… and {more:,} more objects failed")
         return int(bool(self._open.failed))

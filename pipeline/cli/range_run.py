@@ -75,7 +75,7 @@ class RangeRun:
         if outcome.unrecorded:
             self._unrecorded += 1
             if self._unrecorded == 1:
-                complain(f"{ref.key} is in, but not in the ledger: {outcome.unrecorded}")
+                complain(f"the ledger has no entry of {ref.key}: {outcome.unrecorded}")
         self._left[day] -= 1
         if self._left[day] <= 0:
             self._say_day(day, self._days.pop(day))
@@ -128,7 +128,7 @@ class RangeRun:
                 "once the reasons are gone, run the same command again: what is in is left out"
             )
         if self._unrecorded > 1:
-            complain(f"{self._unrecorded:,} objects that are in are not in the ledger")
+            complain(f"the ledger has no entry of {self._unrecorded:,} objects that were read")
 
     def _say_left(self, *, whole: bool) -> None:
         left = self._standing.objects - self._standing.done

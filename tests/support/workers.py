@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from pipeline.alb.keys import ObjectName, classify_key
+from pipeline.errors import ObjectCorruptError
 from pipeline.jobs.workers import Work
 from pipeline.outcome import Outcome, Tally
 from pipeline.source.objects import ObjectRef
@@ -46,7 +47,10 @@ class Obeying:
             logging.getLogger("pipeline.somewhere").warning("Elasticsearch is slow")
         if "defect" in ref.key:
             raise ZeroDivisionError(ref.bucket)
-        return Outcome(Tally(lines=1, indexed=1))
+        if "damaged" in ref.key:
+            return Outcome(Tally(), ObjectCorruptError("damaged"))
+        unrecorded = "no room for it" if "unrecorded" in ref.key else None
+        return Outcome(Tally(lines=1, indexed=1), unrecorded=unrecorded)
 
 
 def obeying(_work: Work) -> Obeying:

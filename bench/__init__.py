@@ -12,6 +12,9 @@ Measure what the pipeline promises, as ratios that any machine can check: `make 
     cluster     fresh indices of the run's own in a real Elasticsearch, removed at the end
     landed      documents and an index as they were before documents became lean
     indexing    end to end against what the server can take; our templates against others
+    workers     the processes of a backfill: against the server, two against one, their memory
+    serving     what those processes ingest with
+    shelf       the server of their objects
     memory      the peak of a process that ingests a large object into a slow cluster
     large       that process
 

@@ -20,6 +20,7 @@ from bench.report import Report, print_report
 from bench.sample import Traffic
 from bench.sizes import SIZES, Sizes
 from bench.split import split_encoder
+from bench.workers import compare_workers
 from pipeline.clients.elasticsearch import make_elasticsearch
 
 
@@ -71,6 +72,8 @@ def measure(sizes: Sizes, console: Console) -> Report:
                 report.figures += compare_indexing(
                     traffic, store, sizes.indexed, sizes.indexing_rounds
                 )
+                status.update("Ingesting by several processes")
+                report.figures += compare_workers(traffic, store, config, sizes)
                 status.update("Ingesting large objects")
                 report.figures += measure_memory(traffic, store, config, sizes.objects)
     report.traffic += traffic.describe()

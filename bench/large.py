@@ -37,7 +37,7 @@ def main() -> None:
     if outcome.error:
         raise outcome.error
     busy = (time.process_time() - worked) / (time.perf_counter() - began)
-    sys.stdout.write(json.dumps({"size": _peak_bytes(), "idle": 1 - busy}))
+    sys.stdout.write(json.dumps({"size": peak_bytes(), "idle": 1 - busy}))
 
 
 def _slow_client(urls: list[str]) -> Elasticsearch:
@@ -61,7 +61,7 @@ def _slow_down(node: BaseNode) -> None:
     node.perform_request = slowly  # type: ignore[method-assign]
 
 
-def _peak_bytes() -> int:
+def peak_bytes() -> int:
     """Return the peak since this program began; getrusage would include the parent's before it."""
     try:
         status = Path("/proc/self/status").read_text(encoding="utf-8")

@@ -31,12 +31,11 @@ class AuditRun:
         self._report, self._looked = Report(now), 0
         self._view = AuditView(screen, self._report, as_json=as_json)
         self._audit = Audit(pipeline, deep, now, self._look)
-        self._show: Callable[[], None] = lambda: None
 
     def go(self, chosen: Range, workers: int, work: Work | None) -> int:
         """Audit, and repair if there is work for it; return the exit code."""
         with stoppable() as stopped, self._told(stopped):
-            with tracked(self._screen, self._in_words, self._as_dict) as self._show:
+            with tracked(self._screen, self._in_words, self._as_dict):
                 findings = self._audit.findings(self._objects(chosen))
                 if work:
                     self._repair(findings, Repair(self._audit, workers, work, self._take, stopped))
@@ -48,9 +47,7 @@ class AuditRun:
     def _objects(self, chosen: Range) -> Iterator[ObjectRef]:
         bucket = chosen.bucket or ""
         s3 = self._pipeline.buckets.client_of(bucket)
-        return objects_between(
-            bucket, chosen.wanted, s3=s3, prefix=chosen.prefix, watch=lambda _: self._show()
-        )
+        return objects_between(bucket, chosen.wanted, s3=s3, prefix=chosen.prefix)
 
     def _look_at(self, findings: Iterator[Finding], stopped: Callable[[], bool]) -> None:
         for finding in findings:
@@ -66,16 +63,14 @@ class AuditRun:
                 case Note(text):
                     self._screen.note(text)
                 case _:
-                    self._show()
+                    pass
 
     def _take(self, finding: Finding, before: Finding | None = None) -> None:
         self._report.add(finding, before=before)
         self._view.add(finding, before)
-        self._show()
 
     def _look(self, lines: Lines) -> None:
         self._looked += lines.lines
-        self._show()
 
     def _in_words(self) -> str:
         total = self._report.total

@@ -16,11 +16,11 @@ from pipeline.cli.ranges import Range, range_options
 from pipeline.cli.screen import Screen, verbosity_options
 from pipeline.cli.tracking import tracked
 from pipeline.config import Config
-from pipeline.jobs.backfill import Objects, Selection
+from pipeline.jobs.backfill import Objects, Selection, open_for
 from pipeline.jobs.manifest import write_manifest
 from pipeline.jobs.planning import Plan, measure, plan_run, refuse_doomed
 from pipeline.jobs.selecting import Choice, Survey, survey, with_entries
-from pipeline.jobs.workers import Work
+from pipeline.jobs.workers import Work, Workers
 from pipeline.recording import BACKFILL
 from pipeline.source.inventory import objects_of_inventory
 from pipeline.source.listing import objects_between
@@ -48,7 +48,11 @@ from pipeline.wiring import Pipeline, open_pipeline
     show_default=True,
     help="Leave out what the ledger knows to be complete.",
 )
-@click.option("--retry-failed", is_flag=True, help="Only what failed, or is in by half.")
+@click.option(
+    "--retry-failed",
+    is_flag=True,
+    help="Only what the ledger knows to have failed, or to be in by half.",
+)
 @click.option(
     "--overwrite",
     is_flag=True,
@@ -106,9 +110,9 @@ def backfill(  # noqa: PLR0913  one parameter an option
     Exit codes: 0 all is in, 1 an object failed, 2 the call or a setting is wrong, 130 stopped by
     Ctrl-C.
     """  # noqa: D301  \b is click's
+    choice = _choice(resume=how["resume"], retry_failed=how["retry_failed"])
     with screen.waiting("Elasticsearch"):
         pipeline = open_pipeline(Config.from_env(), route=BACKFILL)
-    choice = _choice(resume=how["resume"], retry_failed=how["retry_failed"])
     selection = Selection(_objects(chosen, inventory, pipeline), choice, pipeline.store)
     if manifest:
         return _write_manifest(screen, selection, manifest)
@@ -122,7 +126,8 @@ def backfill(  # noqa: PLR0913  one parameter an option
         return fan_out(screen, selection, plan.survey.total.objects, queue_url, wait=how["wait"])
     connections = max(how["workers"], Config.from_env().es_connections)
     work = Work(BACKFILL, connections, overwrite=how["overwrite"])
-    return RangeRun(screen, plan.survey, as_json=as_json).go(selection, how["workers"], work)
+    workers = Workers(how["workers"], work, open_for)
+    return RangeRun(screen, plan.survey, as_json=as_json).go(selection, workers)
 
 
 def _choice(*, resume: bool, retry_failed: bool) -> Choice:
@@ -158,24 +163,31 @@ def _plan(screen: Screen, selection: Selection) -> Plan:
     def as_dict() -> dict[str, Any]:
         return {"listed": found.total.objects + found.done.objects, "done": found.done.objects}
 
-    with tracked(screen, in_words, as_dict) as show:
-
-        def watch(so_far: Survey) -> None:
-            nonlocal found
-            found = so_far
-            show()
-
-        found = survey(with_entries(selection.objects(), selection.store), selection.choice, watch)
-    return plan_run(found, selection.store, datetime.now(UTC))
+    with tracked(screen, in_words, as_dict):
+        survey(with_entries(selection.objects(), selection.store), selection.choice, found)
+        return plan_run(found, selection.store, datetime.now(UTC))
 
 
 def _measured(screen: Screen, plan: Plan, pipeline: Pipeline) -> Plan:
-    with screen.waiting("a few objects that are read to estimate the time"):
-        return replace(plan, sample=measure(plan.survey.sample, pipeline))
+    refs = plan.survey.sample
+    about = f"Trying {len(refs)} objects, to estimate the time"
+    with tracked(screen, lambda: about, lambda: {"trying": len(refs)}):
+        return replace(plan, sample=measure(refs, pipeline))
 
 
 def _write_manifest(screen: Screen, selection: Selection, file: Path) -> int:
-    with screen.waiting("the listing"), file.open("w", newline="", encoding="utf-8") as stream:
-        count = write_manifest(selection.due(), stream)
-    screen.say(f"{count:,} objects in {file}; docs/deploy.md says how a job is made of it")
+    written = 0
+
+    def counted() -> Iterator[ObjectRef]:
+        nonlocal written
+        for ref in selection.due():
+            yield ref
+            written += 1
+
+    with (
+        tracked(screen, lambda: f"Listing: {written:,} objects", lambda: {"written": written}),
+        file.open("w", newline="", encoding="utf-8") as stream,
+    ):
+        write_manifest(counted(), stream)
+    screen.say(f"{written:,} objects in {file}; docs/deploy.md says how a job is made of it")
     return 0

@@ -1,67 +1,127 @@
 """Send the objects of a range to the function's queue, and follow the ledger until they are in."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.cli.screen import Screen
+from pipeline.cli.screen import Screen, complain
 from pipeline.cli.stopping import stoppable
 from pipeline.cli.tracking import tracked
 from pipeline.clients.aws import make_sqs
+from pipeline.errors import PermanentError
 from pipeline.jobs.backfill import Selection
 from pipeline.jobs.fanout import send_objects
 from pipeline.jobs.selecting import Choice, Known, with_entries
 from pipeline.wiring import Queue
 
 _STOPPED = 130
-_FOLLOW_SECONDS = 15.0  # between two looks at the whole ledger
+_FIRST_SECONDS, _MOST_SECONDS = 1.0, 15.0  # between two looks at the whole ledger
 _LOOK_SECONDS = 0.5
+_MOST_FAILED_SHOWN = 20
+_LASTING = frozenset(each.__name__ for each in PermanentError.__subclasses__())
+"""By their names in the ledger: the errors by which an object fails again."""
 
 
 def fan_out(screen: Screen, selection: Selection, total: int, url: str, *, wait: bool) -> int:
     """Send what is due to the queue; follow the ledger until it is in; return the exit code."""
     sent = 0
 
-    with tracked(screen, lambda: f"{sent:,} of {total:,} sent", lambda: {"sent": sent}) as show:
+    def count(more: int) -> None:
+        nonlocal sent
+        sent += more
 
-        def count(more: int) -> None:
-            nonlocal sent
-            sent += more
-            show()
-
+    with tracked(screen, lambda: f"{sent:,} of {total:,} sent", lambda: {"sent": sent}):
         send_objects(selection.due(), Queue(url, make_sqs()), watch=count)
     screen.say(f"{sent:,} objects were sent to {url}")
-    return _follow(screen, selection, sent) if wait else 0
+    if wait and selection.choice is Choice.ALL:
+        screen.note(
+            "the ledger cannot tell when those that were complete before are read again: see the "
+            "length of the queue"
+        )
+        return 0
+    return _Following(screen, selection, sent).follow() if wait else 0
 
 
-def _follow(screen: Screen, selection: Selection, sent: int) -> int:
-    """Ask the ledger again and again until all that was sent is in, or somebody stops it."""
-    left, failed = sent, 0
+@dataclass(slots=True)
+class _Open:
+    """What the ledger does not know to be complete: objects that wait, and that failed for good."""
 
-    def in_words() -> str:
-        return f"{sent - left:,} of {sent:,} objects are in, {failed:,} failed so far"
+    waiting: int = 0
+    failed: int = 0
+    some: list[tuple[str, str]] = field(default_factory=list)
+    """Keys of some that failed, and why."""
 
-    def as_dict() -> dict[str, Any]:
-        return {"sent": sent, "in": sent - left, "failed_so_far": failed}
-
-    with stoppable() as stopped, tracked(screen, in_words, as_dict) as show:
-        while left and not stopped():
-            _pause(stopped, show)
-            known = [each for each in _open(selection) if not stopped()]
-            left, failed = len(known), sum(each.entry is not None for each in known)
-    screen.say(in_words())
-    if left:
-        screen.note("the queue goes on without this command; `alb-logs audit` says what is missing")
-    return _STOPPED if left else 0
-
-
-def _open(selection: Selection) -> Iterator[Known]:
-    known = with_entries(selection.objects(), selection.store)
-    return (each for each in known if each.is_due(Choice.OPEN))
+    def add(self, known: Known) -> None:
+        """Count an object."""
+        error = known.entry.error if known.entry else None
+        if error is None or error[0] not in _LASTING:
+            self.waiting += 1
+            return
+        self.failed += 1
+        if len(self.some) < _MOST_FAILED_SHOWN:
+            self.some.append((known.ref.key, error[1]))
 
 
-def _pause(stopped: Callable[[], bool], show: Callable[[], None]) -> None:
-    until = time.monotonic() + _FOLLOW_SECONDS
-    while time.monotonic() < until and not stopped():
-        show()
-        time.sleep(_LOOK_SECONDS)
+class _Following:
+    """The ledger, asked again and again until all that was sent is in or has failed for good."""
+
+    def __init__(self, screen: Screen, selection: Selection, sent: int) -> None:
+        self._screen, self._selection, self._sent = screen, selection, sent
+        self._open = _Open(waiting=sent)
+
+    def follow(self) -> int:
+        """Wait until nothing more is to be expected, or somebody stops it; return the exit code."""
+        with stoppable() as stopped, tracked(self._screen, self._in_words, self._as_dict):
+            pause, before = _FIRST_SECONDS, _Open()
+            while not stopped() and self._changes_yet(before):
+                _pause(pause, stopped)
+                pause, before = min(2 * pause, _MOST_SECONDS), self._open
+                self._look(stopped)
+            return self._end(ended=stopped())
+
+    def _changes_yet(self, before: _Open) -> bool:
+        """Return whether to look again: a failure may be one of before, so it is seen twice."""
+        return bool(self._open.waiting or (self._open.failed and self._open != before))
+
+    def _look(self, stopped: Callable[[], bool]) -> None:
+        found = _Open()
+        for known in with_entries(self._selection.objects(), self._selection.store):
+            if stopped():
+                return
+            if known.is_due(self._selection.choice):
+                found.add(known)
+        self._open = found
+
+    def _end(self, *, ended: bool) -> int:
+        self._screen.say(self._in_words())
+        if ended:
+            self._screen.note(
+                "the queue goes on without this command; `alb-logs audit` says what is missing"
+            )
+            return _STOPPED
+        for key, message in self._open.some:
+            complain(f"{key} failed: {message}")
+        if (more := self._open.failed - len(self._open.some)) > 0:
+            complain(f"… and {more:,} more objects failed")
+        return int(bool(self._open.failed))
+
+    def _in_words(self) -> str:
+        is_in = max(0, self._sent - self._open.waiting - self._open.failed)
+        return (
+            f"{is_in:,} of {self._sent:,} objects are in, {self._open.failed:,} failed, "
+            f"{self._open.waiting:,} are waiting"
+        )
+
+    def _as_dict(self) -> dict[str, Any]:
+        return {
+            "sent": self._sent,
+            "failed": self._open.failed,
+            "waiting": self._open.waiting,
+        }
+
+
+def _pause(seconds: float, stopped: Callable[[], bool]) -> None:
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not stopped():
+        time.sleep(min(left, _LOOK_SECONDS))

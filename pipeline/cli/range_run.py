@@ -10,7 +10,7 @@ from pipeline.cli.tracking import Standing, spell, tracked
 from pipeline.jobs.backfill import Selection, run_backfill
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.selecting import Survey, day_of
-from pipeline.jobs.workers import Done, Event, Note, Tick, Work, Workers
+from pipeline.jobs.workers import Done, Event, Note, Tick, Workers
 from pipeline.outcome import Outcome
 from pipeline.source.objects import ObjectRef
 
@@ -27,18 +27,18 @@ class RangeRun:
         self._left = found.days.copy()
         self._days: dict[date, Standing] = {}
         self._failed: list[Done] = []
+        self._unrecorded = 0
 
-    def go(self, selection: Selection, workers: int, work: Work) -> int:
+    def go(self, selection: Selection, workers: Workers) -> int:
         """Ingest; return the exit code."""
-        standing, pace = self._standing, Pace(workers)
+        standing, pace = self._standing, Pace(workers.number)
         with stoppable() as stopped, self._told(stopped):
             with (
-                tracked(self._screen, standing.in_words, standing.as_dict) as show,
-                Workers(min(workers, max(1, standing.objects)), work) as processes,
+                tracked(self._screen, standing.in_words, standing.as_dict),
+                workers,
             ):
-                for event in run_backfill(selection.due(), processes, pace, self._hears(stopped)):
+                for event in run_backfill(selection.due(), workers, pace, self._hears(stopped)):
                     self._take(event)
-                    show()
             ended = stopped()
         return _STOPPED if ended else int(bool(self._failed))
 
@@ -73,7 +73,9 @@ class RangeRun:
         if outcome.error:
             self._failed.append(Done(ref, outcome))
         if outcome.unrecorded:
-            complain(f"{ref.key}: the ledger has no entry of it: {outcome.unrecorded}")
+            self._unrecorded += 1
+            if self._unrecorded == 1:
+                complain(f"the ledger has no entry of {ref.key}: {outcome.unrecorded}")
         self._left[day] -= 1
         if self._left[day] <= 0:
             self._say_day(day, self._days.pop(day))
@@ -122,7 +124,11 @@ class RangeRun:
         if (more := len(self._failed) - _MOST_FAILED_SHOWN) > 0:
             complain(f"… and {more:,} more objects failed; --json lists them all")
         if self._failed:
-            self._screen.note("once the reasons are gone, run it again with --retry-failed")
+            self._screen.note(
+                "once the reasons are gone, run the same command again: what is in is left out"
+            )
+        if self._unrecorded > 1:
+            complain(f"the ledger has no entry of {self._unrecorded:,} objects that were read")
 
     def _say_left(self, *, whole: bool) -> None:
         left = self._standing.objects - self._standing.done

@@ -1,15 +1,17 @@
 """
 Show how a run over many objects goes: a board on a terminal, lines of JSON in a pipe.
 
-Both go to standard error, so results stay apart. A terminal is drawn anew twice a second; a pipe
-gets a line every ten seconds, so nobody takes a long object for a hang.
+Both go to standard error, so results stay apart. A terminal is drawn again twice a second; a pipe
+gets a line every five seconds, whatever the work waits for, so nobody takes a long object or a
+slow listing for a hang.
 """
 
 import json
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -20,7 +22,7 @@ from pipeline.cli.screen import Screen, is_terminal
 from pipeline.outcome import Outcome, Tally
 from pipeline.source.objects import ObjectRef
 
-INTERVAL_SECONDS = 10.0
+INTERVAL_SECONDS = 5.0
 _LEAST_SECONDS = 1.0  # before a rate means something
 
 
@@ -59,7 +61,9 @@ class Standing:
         if not self.done:
             return None
         whole, part = (self.size, self.done_bytes) if self.done_bytes else (self.objects, self.done)
-        return self.seconds * (whole - part) / part
+        return (
+            self.seconds * max(0, whole - part) / part
+        )  # some may have come since they were counted
 
     def as_dict(self) -> dict[str, Any]:
         """Return all numbers by name."""
@@ -94,24 +98,39 @@ def spell(seconds: float) -> str:
 @contextmanager
 def tracked(
     screen: Screen, in_words: Callable[[], str], as_dict: Callable[[], dict[str, Any]]
-) -> Iterator[Callable[[], None]]:
-    """Show how work goes while the block works; call what is yielded every now and then."""
+) -> Iterator[None]:
+    """Show how work goes while the block works, as both functions say at each moment."""
     if screen.quiet:
-        yield lambda: None
+        yield
     elif is_terminal(sys.stderr):
         with screen.drawn(in_words):
-            yield lambda: None
+            yield
     else:
-        yield _Lines(as_dict).show
+        with _lines_of_json(as_dict):
+            yield
 
 
-class _Lines:
-    """Write a line of JSON at each interval."""
+@contextmanager
+def _lines_of_json(as_dict: Callable[[], dict[str, Any]]) -> Iterator[None]:
+    """Write a line at each interval, from a thread of its own: the work may wait for long."""
+    over, written = threading.Event(), False
 
-    def __init__(self, as_dict: Callable[[], dict[str, Any]]) -> None:
-        self._as_dict, self._last = as_dict, time.monotonic()
+    def write() -> None:
+        with suppress(OSError):  # nobody can be told
+            click.echo(json.dumps({"progress": as_dict()}), err=True)
 
-    def show(self) -> None:
-        if time.monotonic() - self._last >= INTERVAL_SECONDS:
-            self._last = time.monotonic()
-            click.echo(json.dumps({"progress": self._as_dict()}), err=True)
+    def write_on() -> None:
+        nonlocal written
+        while not over.wait(INTERVAL_SECONDS):
+            written = True
+            write()
+
+    writer = threading.Thread(target=write_on, daemon=True)
+    writer.start()
+    try:
+        yield
+    finally:
+        over.set()
+        writer.join()
+        if written:  # the last line is how it ended
+            write()

@@ -7,20 +7,22 @@ already count as duplicates.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from pipeline.config import Config
 from pipeline.errors import ClusterRefusedError, ConfigError, PipelineError, SinkUnavailableError
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.selecting import Choice, with_entries
-from pipeline.jobs.workers import Done, Event, Workers
+from pipeline.jobs.workers import Done, Event, Work, Workers
 from pipeline.sink.store import Store
 from pipeline.source.objects import ObjectRef
+from pipeline.wiring import Pipeline, open_pipeline
 
 Objects = Callable[[], Iterator[ObjectRef]]
 """The objects of a range, listed again by each call."""
 
-_MOST_IN_A_ROW = 5
-"""Objects that may fail one after another for Elasticsearch's sake; then the rest would, too."""
+_MOST_IN_A_ROW = 2
+"""Objects beyond those under way that may fail one after another for a reason outside of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,31 +40,52 @@ class Selection:
                 yield known.ref
 
 
+def open_for(work: Work) -> Pipeline:
+    """Open what one of the processes ingests with."""
+    config = replace(Config.from_env(), es_connections=work.connections)
+    pipeline = open_pipeline(config, route=work.route)
+    return replace(pipeline, options=replace(pipeline.options, overwrite=work.overwrite))
+
+
 def run_backfill(
     due: Iterator[ObjectRef], workers: Workers, pace: Pace, stopped: Callable[[], bool]
 ) -> Iterator[Event]:
     """
     Ingest what is due; yield what happens. When it is stopped, what is under way comes to its end.
 
-    Raises ConfigError for what the next object would fail by as well, and SinkUnavailableError
-    where Elasticsearch takes nothing any more.
+    Raises what would fail all other objects as well: a ConfigError before anything is in, or the
+    last error of several in a row that say that Elasticsearch, a setting or a permission is the
+    reason.
     """
-    in_a_row = 0
+    limits = _Limits(workers.number + _MOST_IN_A_ROW)
     for event in workers.ingest(due, pace, stopped):
         yield event
         if isinstance(event, Done):
-            in_a_row = in_a_row + 1 if _is_of_cluster(event.outcome.error) else 0
-            _refuse_to_go_on(event.outcome.error, in_a_row)
+            limits.note(event.outcome.error)
 
 
-def _is_of_cluster(error: PipelineError | None) -> bool:
-    return isinstance(error, SinkUnavailableError | ClusterRefusedError)
+@dataclass(slots=True)
+class _Limits:
+    """How long to go on although objects fail for a reason outside of them."""
+
+    most: int
+    in_a_row: int = 0
+    some_are_in: bool = False
+
+    def note(self, error: PipelineError | None) -> None:
+        """Take in how an object went; raise where the others would go the same way."""
+        if not isinstance(error, _FROM_OUTSIDE):
+            self.in_a_row, self.some_are_in = 0, self.some_are_in or error is None
+            return
+        self.in_a_row += 1
+        if isinstance(error, ConfigError) and not self.some_are_in:
+            raise error
+        if self.in_a_row >= self.most:
+            kind = ConfigError if isinstance(error, ConfigError) else SinkUnavailableError
+            raise kind(
+                f"{self.in_a_row} objects in a row failed for a reason outside of them, the last "
+                f"by: {error}"
+            )
 
 
-def _refuse_to_go_on(error: PipelineError | None, in_a_row: int) -> None:
-    if isinstance(error, ConfigError):
-        raise error
-    if in_a_row >= _MOST_IN_A_ROW:
-        raise SinkUnavailableError(
-            f"{in_a_row} objects in a row failed because of Elasticsearch, the last one by: {error}"
-        )
+_FROM_OUTSIDE = (ConfigError, SinkUnavailableError, ClusterRefusedError)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 from pipeline.jobs.auditing import Audit, Finding
-from pipeline.jobs.backfill import run_backfill
+from pipeline.jobs.backfill import open_for, run_backfill
 from pipeline.jobs.pace import Pace
 from pipeline.jobs.workers import Done, Note, Tick, Work, Workers
 from pipeline.source.objects import ObjectRef
@@ -43,9 +43,9 @@ class Repair:
         """Yield each object that was ingested, and whatever else happens."""
         due = self._due(findings)
         first = next(due, None)
-        if first is None:  # no process is started for nothing
+        if first is None:
             return
-        with Workers(self.workers, self.work) as workers:
+        with Workers(self.workers, self.work, open_for) as workers:
             pace = Pace(self.workers)
             for event in run_backfill(chain([first], due), workers, pace, self.stopped):
                 match event:

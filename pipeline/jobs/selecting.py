@@ -1,7 +1,7 @@
 """Decide by the ledger which objects are still to be read, and count what that comes to."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
@@ -114,15 +114,10 @@ class Survey:
 _SAMPLE = 4
 
 
-def survey(
-    known: Iterable[Known], choice: Choice, watch: Callable[[Survey], object] = lambda _: None
-) -> Survey:
-    """Count what is due; memory grows with the days of the range, not with its objects."""
-    found = Survey()
+def survey(known: Iterable[Known], choice: Choice, found: Survey) -> None:
+    """Count into `found` what is due; it grows with the days of the range, not with its objects."""
     for each in known:
         if each.is_due(choice):
             found.add(each.ref)
         else:
             found.done.add(each.ref)
-        watch(found)
-    return found

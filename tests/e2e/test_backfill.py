@@ -1,6 +1,7 @@
 """The command `backfill`: every line of a range once, however often and wherever it is ended."""
 
 import json
+import os
 import random
 import signal
 import time
@@ -12,7 +13,7 @@ from elasticsearch import Elasticsearch
 from devstack.aws import AwsServer
 from devstack.traffic import line_id
 from pipeline.sink.store import Store
-from tests.support.archive import Archive, ids_in
+from tests.support.archive import Archive, assert_exact, ids_in, made_archive
 from tests.support.factories import alb_line, gz
 from tests.support.keys import log_key
 
@@ -22,20 +23,20 @@ RANGE = ("--from", "2026-10-01", "--to", "2026-10-04")
 
 
 @pytest.fixture(scope="module")
-def archive(aws: AwsServer, elasticsearch_url: str) -> Archive:
+def large(aws: AwsServer, elasticsearch_url: str) -> Archive:
     """Return a bucket of 2,016 objects: 3 days, 2 accounts, 2 regions, 3 load balancers."""
-    filled = made_archive(aws, elasticsearch_url, "archive")
+    filled = made_archive(aws, elasticsearch_url, "large-archive")
     filled.fill(FIRST, DAYS, A_DAY, LINES)
     assert 2_016 == len(filled.objects)
     return filled
 
 
-def made_archive(aws: AwsServer, elasticsearch_url: str, bucket: str) -> Archive:
-    """Return an empty bucket."""
-    aws.s3().create_bucket(
-        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-    )
-    return Archive(aws, bucket, elasticsearch_url)
+@pytest.fixture(scope="module")
+def archive(aws: AwsServer, elasticsearch_url: str) -> Archive:
+    """Return a bucket of 324 objects of three days."""
+    filled = made_archive(aws, elasticsearch_url, "medium-archive")
+    filled.fill(FIRST, DAYS, 9, LINES)
+    return filled
 
 
 _NUMBERS = iter(range(1_000))
@@ -50,18 +51,16 @@ def small(aws: AwsServer, elasticsearch_url: str) -> Archive:
 
 
 def test_every_line_is_in_once_and_the_second_run_reads_nothing(
-    archive: Archive, es: Elasticsearch, store: Store
+    large: Archive, es: Elasticsearch, store: Store
 ) -> None:
     """2,016 objects of 2 accounts and 2 regions; then the ledger says that all is done."""
-    bucket = ("--bucket", archive.bucket)
+    bucket = ("--bucket", large.bucket)
 
-    first = archive.run(store.prefix, "backfill", *bucket, *RANGE, "--json", "--workers", "2")
-    again = archive.run(store.prefix, "backfill", *bucket, *RANGE, "--json")
+    first = large.run(store.prefix, "backfill", *bucket, *RANGE, "--json", "--workers", "2")
+    again = large.run(store.prefix, "backfill", *bucket, *RANGE, "--json")
 
     assert (0, 0) == (first.code, again.code), first.err
-    found = ids_in(es, store.prefix)
-    assert len(found) == len(archive.ids)
-    assert set(found) == archive.ids
+    assert_exact(large, es, store.prefix)
     *days, end = first.json
     assert ["2026-10-01", "2026-10-02", "2026-10-03"] == sorted(day["day"] for day in days)
     assert [672 * LINES] * 3 == [day["indexed"] for day in days]
@@ -71,22 +70,34 @@ def test_every_line_is_in_once_and_the_second_run_reads_nothing(
     )
 
 
+def wait_for_entries(es: Elasticsearch, prefix: str, number: int) -> None:
+    """Wait until the ledger has so many entries."""
+    end, index = time.monotonic() + 60, f"{prefix}-ledger-*"
+    while time.monotonic() < end:
+        es.indices.refresh(index=index, allow_no_indices=True)
+        if es.count(index=index, allow_no_indices=True)["count"] >= number:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"the ledger does not have {number} entries")
+
+
 def test_a_run_that_is_killed_goes_on(archive: Archive, es: Elasticsearch, store: Store) -> None:
     """SIGKILL at three random moments, then a run to the end: every line once."""
     arguments = ("backfill", "--bucket", archive.bucket, *RANGE, "--workers", "2")
     rng = random.Random(7)
+    done = 0
     for _ in range(3):
+        done += rng.randrange(1, 80)
         with archive.start(store.prefix, *arguments) as process:
-            time.sleep(rng.uniform(2.5, 5.0))
+            wait_for_entries(es, store.prefix, done)
             process.send_signal(signal.SIGKILL)
             process.communicate(timeout=60)  # ends when its workers have let go of the pipes
 
     ended = archive.run(store.prefix, *arguments, "--json")
 
     assert 0 == ended.code, ended.err
-    found = ids_in(es, store.prefix)
-    assert (len(found), set(found)) == (len(archive.ids), archive.ids)
-    assert ended.json[-1]["total"]["objects"] < 2_016  # it went on where others had ended
+    assert_exact(archive, es, store.prefix)
+    assert done <= 324 - ended.json[-1]["total"]["objects"]  # it went on where others had ended
 
 
 def test_ctrl_c_finishes_what_is_under_way(
@@ -95,19 +106,21 @@ def test_ctrl_c_finishes_what_is_under_way(
     """It ends between objects, with 130, and says how to go on; then all is in."""
     arguments = ("backfill", "--bucket", archive.bucket, *RANGE)
     with archive.start(store.prefix, *arguments, "--json") as process:
-        time.sleep(4)
-        process.send_signal(signal.SIGINT)
+        wait_for_entries(es, store.prefix, 10)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
         out, err = process.communicate(timeout=60)
     end = json.loads(out.splitlines()[-1])["total"]
 
     assert 130 == process.returncode, err
-    assert "finishing the objects under way" in err
+    assert ["finishing the objects under way; Ctrl-C again ends at once"] == [
+        line.removeprefix("alb-logs: ") for line in err.splitlines() if "finishing" in line
+    ]
     assert "objects are left: run the same command again to go on" in err
     es.indices.refresh(index=f"{store.prefix}-*")
     assert end["done"] == es.count(index=f"{store.prefix}-ledger")["count"]
     assert end["lines"] == len(ids_in(es, store.prefix))
     assert 0 == archive.run(store.prefix, *arguments).code
-    assert set(ids_in(es, store.prefix)) == archive.ids
+    assert_exact(archive, es, store.prefix)
 
 
 def test_what_failed_is_named_and_tried_again(

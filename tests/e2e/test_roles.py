@@ -17,6 +17,8 @@ from pipeline.alb.keys import ObjectName, classify_key
 from pipeline.cluster.roles import Role, role_body
 from pipeline.cluster.templates import Layout, apply_setup, plan_setup
 from pipeline.errors import ConfigError
+from pipeline.jobs.planning import Shards, plan_run
+from pipeline.jobs.selecting import Choice, Survey, survey, with_entries
 from pipeline.sink.ledger import COUNTED, Entry, State, Version, read_entries, write_entry
 from pipeline.sink.refusals import elasticsearch_errors
 from pipeline.sink.requests import JSON
@@ -31,6 +33,7 @@ from tests.support.factories import (
     unused_day,
 )
 from tests.support.secure import FRESH, LACKS, PREFIX, Lack, Secure, run
+from tests.support.workers import ref_at
 
 ROOT = Path(__file__).parent.parent.parent
 THREE_KINDS = (ROOT / "tests" / "data" / "alb" / "auto-three-kinds.log").read_bytes().splitlines()
@@ -297,6 +300,18 @@ def test_the_ledger_is_kept(secure: Secure, role: Role, month: int) -> None:
 
     assert entry
     assert State.COMPLETE is entry.state
+
+
+def test_who_ingests_may_plan_a_backfill(secure: Secure) -> None:
+    """The role of the function is enough for a backfill; how full the cluster is it cannot see."""
+    store, found = open_store(secure.client(Role.INGEST), PREFIX), Survey()
+    refs = [ref_at(0), ref_at(-12 * 24 * 365 * 5)]  # of a month that nobody has written of
+
+    survey(with_entries(refs, store), Choice.OPEN, found)
+    plan = plan_run(found, store, datetime.now(UTC))
+
+    assert 2 == plan.survey.total.objects == len(plan.indices)
+    assert Shards(plan.shards.needed) == plan.shards
 
 
 @pytest.mark.parametrize("lack", RECORDING, ids=name_of)

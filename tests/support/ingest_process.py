@@ -42,8 +42,9 @@ def set_limit(name: str, seconds: str) -> None:
         pause_at_most(float(seconds))
 
 
-if __name__ == "__main__":
+if __name__ in {"__main__", "__mp_main__"}:  # the second: a process of `backfill`
     end = sys.argv.index("--")
     for limit in sys.argv[1:end]:
         set_limit(*limit.split("="))
-    main(sys.argv[end + 1 :])
+    if __name__ == "__main__":
+        main(sys.argv[end + 1 :])

@@ -63,8 +63,8 @@ format: venv  ## rewrite the code in the house style
 	$(BIN)/ruff check --select I --fix .
 	$(BIN)/ruff format .
 
-bench: venv  ## the figures of docs/performance.md, about 7 minutes; QUICK=1, FULL=1, JSON=FILE
-	@echo '==> Measuring for about 7 minutes; QUICK=1 for 90 seconds, FULL=1 for 12 minutes'
+bench: venv  ## the figures of docs/performance.md, about 9 minutes; QUICK=1, FULL=1, JSON=FILE
+	@echo '==> Measuring for about 9 minutes; QUICK=1 for 2 minutes, FULL=1 for 15 minutes'
 	@$(BIN)/python -m bench $(if $(QUICK),--quick) $(if $(FULL),--full) $(if $(JSON),--json $(JSON))
 
 package: venv  ## the Lambda zip, into dist/; ARCH=arm64|x86_64, PYTHON_VERSION=3.12, CERTIFICATE=FILE

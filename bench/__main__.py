@@ -50,8 +50,8 @@ def _parser() -> argparse.ArgumentParser:
 
 _ABOUT = {
     "tiny": "some seconds; shows that it runs, its figures mean nothing",
-    "quick": "about a minute and a half; the figures vary more",
-    "full": "objects of 1 and 4 GiB, instead of a quarter and 1; about twelve minutes",
+    "quick": "about two minutes; the figures vary more",
+    "full": "objects of 1 and 4 GiB, instead of a quarter and 1; about a quarter of an hour",
 }
 
 

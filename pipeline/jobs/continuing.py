@@ -1,12 +1,12 @@
 """Queue what is left of objects, for another invocation to go on with."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
+from pipeline.aws_refusals import Action, aws_errors
 from pipeline.deadline import Deadline
 from pipeline.errors import PermanentError, PipelineError, RetriableError
-from pipeline.jobs.sending import BatchSender, batches_of
 from pipeline.outcome import Outcome
 from pipeline.source.continuation import MOST_HOPS, Continuation
 from pipeline.source.objects import ObjectRef
@@ -42,49 +42,47 @@ class Left:
 
 def continue_later(
     left: Iterable[Left], queue: Queue | None, deadline: Deadline
-) -> list[PipelineError | None]:
+) -> Iterator[PipelineError | None]:
     """
-    Queue what is left of each object; return for each the error by which it fails, or None.
+    Queue what is left of each object; yield for each the error by which it fails, or None.
 
     Equal continuations, of a message that came twice, are queued once.
     """
-    continuations = [each.continuation() for each in left]
-    messages = [each.message() for each in continuations]
-    errors = {
-        message: _refusal(continuation, queue)
-        for message, continuation in zip(messages, continuations, strict=True)
-    }
-    if queue is not None:
-        sender = BatchSender(queue.url, queue.client, "what is left of the object")
-        for batch in batches_of([each for each in errors if errors[each] is None]):
-            errors.update(zip(batch, _send(batch, sender, deadline), strict=True))
-    return [errors[message] for message in messages]
+    queued: set[str] = set()
+    for each in left:
+        continuation = each.continuation()
+        message = continuation.message()
+        try:
+            if message not in queued:
+                _check(continuation)
+                _send(message, queue, deadline)
+                queued.add(message)
+        except PipelineError as error:
+            yield error
+        else:
+            yield None
 
 
-def _refusal(continuation: Continuation, queue: Queue | None) -> PipelineError | None:
-    """Return why a continuation cannot be queued at all, if so."""
+def _check(continuation: Continuation) -> None:
     if continuation.hop > MOST_HOPS:
-        return PermanentError(
+        raise PermanentError(
             f"the object is not done after {MOST_HOPS} continuations: give the function more "
             "memory or a longer timeout, and see whether Elasticsearch keeps pace; then run "
             f"`alb-logs ingest s3://{continuation.bucket}/{continuation.key}`"
         )
+
+
+def _send(message: str, queue: Queue | None, deadline: Deadline) -> None:
     if queue is None:
-        return RetriableError(
+        raise RetriableError(
             "the time of the invocation is up before the object is: set ALB_LOGS_QUEUE_URL to the "
             "function's own queue, so that it can go on by a message, or give it a longer timeout"
         )
-    return None
-
-
-def _send(
-    batch: Sequence[str], sender: BatchSender, deadline: Deadline
-) -> Sequence[PipelineError | None]:
-    spared = deadline.sooner_by(_SPARE_SECONDS)
-    if spared.passed:
-        late = RetriableError(
+    seconds = deadline.seconds_left - _SPARE_SECONDS
+    if seconds <= 0:
+        raise RetriableError(
             "the time of the invocation is up before what is left of the object could be queued: "
             "give the function a longer timeout"
         )
-        return [late] * len(batch)
-    return sender.send(batch, spared)
+    with aws_errors(Action.SEND_MESSAGE, "what is left of the object"):
+        queue.client(seconds).send_message(QueueUrl=queue.url, MessageBody=message)

@@ -152,7 +152,7 @@ def _limited(body: Json, where: Condition | None) -> Json:
 
 def rows_of(panel: Panel, ask: Ask, answer: Json) -> Iterator[Json]:
     """Yield a row for each innermost bucket of an answer: the value of each column by its id."""
-    whole = {**answer["aggregations"], "doc_count": answer["hits"]["total"]["value"]}
+    whole = {**answer.get("aggregations", {}), "doc_count": answer["hits"]["total"]["value"]}
     yield from _rows(panel.buckets, ask.metrics, whole)
 
 

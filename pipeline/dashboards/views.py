@@ -1,7 +1,7 @@
 """The data views: one for each kind of document, its fields, and how they are named and written."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pipeline.alb.fields import DEAD_LETTER, LEDGER, Field, Kind, fields_of
@@ -27,7 +27,7 @@ class View:
     name: str
     indices: str
     title: str
-    fields: Mapping[str, Field]
+    fields: Mapping[str, Field] = field(compare=False, repr=False)
 
     def pattern(self, prefix: str) -> str:
         """Return the indices below a prefix."""

@@ -2,8 +2,8 @@
 
 from pipeline.dashboards.columns import Case, Cases, Count, Look
 from pipeline.dashboards.conditions import Condition, Has, both, either
-from pipeline.dashboards.layout import Dashboard, Row, row, stacked, wide
-from pipeline.dashboards.palette import ANY_IS_BAD, BAD, INFO, OTHER, SERIES, WARN
+from pipeline.dashboards.layout import Dashboard, Row, row, wide
+from pipeline.dashboards.palette import ANY_IS_SEEN, BAD, INFO, OTHER, SERIES, WARN
 from pipeline.dashboards.panels import (
     Lines,
     Note,
@@ -65,7 +65,7 @@ def _tiles() -> Row:
         *(
             tile(
                 Topic(f"status-{code}", label, question, ACCESS),
-                Count("errors", label, status(code), look=Look(levels=ANY_IS_BAD)),
+                Count("errors", label, status(code), look=Look(levels=ANY_IS_SEEN)),
             )
             for code, label, question, _ in _CODES
         ),
@@ -80,7 +80,7 @@ _BY_CODE = Cases(
         *(Case(str(code), status(code), color) for code, _, _, color in _CODES),
     ),
 )
-_ERRORS = Count("requests", "Errors")
+_ERRORS = Count("requests", "Errors", look=Look(color=BAD))
 
 FAILURES = Dashboard(
     name="errors",
@@ -103,22 +103,28 @@ FAILURES = Dashboard(
                 split=by(ORIGIN, 6, colors=ORIGINS),
             ),
         ),
-        (
-            stacked(
-                30,
-                (
-                    12,
-                    table(
-                        _topic("reasons", "Reasons", "What does the load balancer say?"),
-                        (by(STATUS, 10), by(ORIGIN, 3), by(REASON, 10)),
-                        _ERRORS,
-                    ),
+        row(4, Note("reading-order", _NOTE)),
+        wide(
+            12,
+            (
+                32,
+                table(
+                    _topic("reasons", "Reasons", "What does the load balancer say?"),
+                    (by(STATUS, 10), by(ORIGIN, 3), by(REASON, 10)),
+                    _ERRORS,
                 ),
             ),
-            stacked(18, (12, Note("reading-order", _NOTE))),
+            (
+                16,
+                donut(
+                    _topic("shares", "All errors by origin", "Who makes errors?", ANY_ERROR),
+                    by(ORIGIN, 6, colors=ORIGINS),
+                    REQUESTS,
+                ),
+            ),
         ),
         row(
-            13,
+            17,
             leading_to(
                 table(
                     _topic(
@@ -129,7 +135,7 @@ FAILURES = Dashboard(
                     ),
                     by(TARGET, 50),
                     _ERRORS,
-                    Count("answered", "5xx of target", TARGET_ERROR),
+                    Count("answered", "of target", TARGET_ERROR),
                     Count("late", "504", status(504)),
                     Count("broken", "502", status(502)),
                 ),
@@ -142,7 +148,7 @@ FAILURES = Dashboard(
             ),
         ),
         row(
-            14,
+            17,
             table(
                 _topic("routes", "Failing routes", "Which paths fail?"),
                 by(ROUTE, 100),
@@ -163,11 +169,6 @@ FAILURES = Dashboard(
                 _topic("balancers", "Load balancers with errors", "One load balancer or all?"),
                 by(LOAD_BALANCER, 8),
                 _ERRORS,
-            ),
-            donut(
-                _topic("shares", "All errors by origin", "Who makes errors?", ANY_ERROR),
-                by(ORIGIN, 6, colors=ORIGINS),
-                REQUESTS,
             ),
         ),
         wide(20, (48, Lines("lines", "error-lines"))),

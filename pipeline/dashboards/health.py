@@ -1,8 +1,10 @@
 """Pipeline health: whether every object arrives, in time, and every line is understood."""
 
+from dataclasses import replace
+
 from pipeline.dashboards.columns import Count, Look, Percentile, Value
 from pipeline.dashboards.conditions import Condition, Has, one_of
-from pipeline.dashboards.layout import Dashboard, row, stacked, wide
+from pipeline.dashboards.layout import Dashboard, row, wide
 from pipeline.dashboards.palette import (
     ANY_IS_BAD,
     ANY_IS_ODD,
@@ -25,7 +27,7 @@ from pipeline.dashboards.panels import (
     tile,
 )
 from pipeline.dashboards.views import ACCESS, DEAD_LETTERS, OBJECTS, Format
-from pipeline.dashboards.vocabulary import LAST_SEEN, LOAD_BALANCER, REQUESTS, by
+from pipeline.dashboards.vocabulary import LOAD_BALANCER, REQUESTS, by
 
 _FAILED = one_of("state", "failed")
 _NOTE = """\
@@ -33,9 +35,7 @@ _NOTE = """\
 again, which is harmless. 2. *Lag*: **delivery** is AWS's, usually below five minutes; **ingest** \
 is ours. 3. *Last object* of each load balancer: one that is old has stopped logging, or its \
 bucket has stopped announcing. 4. *Rejected lines* are kept, with the reason. 5. *Unknown fields*: \
-AWS added a column; nothing is lost.
-
-Times are those of the objects: each holds five minutes."""
+AWS added a column; nothing is lost. Times are those of the objects: each holds five minutes."""
 
 
 def _topic(name: str, title: str, question: str, where: Condition | None = None) -> Topic:
@@ -125,24 +125,19 @@ HEALTH = Dashboard(
                 split=by("error.type", 8),
             ),
         ),
-        (
-            stacked(
-                34,
-                (
-                    14,
-                    table(
-                        _topic("balancers", "Load balancers", "When did each last log?"),
-                        (by(LOAD_BALANCER, 100), by("kind", 3)),
-                        _OBJECTS,
-                        Value("lines", "Lines", "sum", "lines"),
-                        _REJECTED,
-                        _FAILURES,
-                        _lag("ingest", 95, "Lag p95"),
-                        _LAST_OBJECT,
-                    ),
-                ),
+        row(5, Note("reading-order", _NOTE)),
+        row(
+            17,
+            table(
+                _topic("balancers", "Load balancers", "When did each last log?"),
+                (by(LOAD_BALANCER, 100), by("kind", 3)),
+                _OBJECTS,
+                Value("lines", "Lines", "sum", "lines"),
+                _REJECTED,
+                replace(_FAILURES, label="Failed"),
+                _lag("ingest", 95, "Lag p95"),
+                _LAST_OBJECT,
             ),
-            stacked(14, (14, Note("reading-order", _NOTE))),
         ),
         row(
             12,
@@ -168,9 +163,8 @@ HEALTH = Dashboard(
                     ACCESS,
                     Has("aws.elb.extra_fields"),
                 ),
-                (by(LOAD_BALANCER, 20), by("aws.elb.extra_fields", 5)),
+                (by("aws.elb.extra_fields", 20), by(LOAD_BALANCER, 3)),
                 REQUESTS,
-                LAST_SEEN,
             ),
             donut(
                 _topic("routes", "Objects by route", "Who reads the objects?"),

@@ -8,6 +8,7 @@ https://www.elastic.co/guide/en/kibana/8.19/lens.html
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from pipeline.dashboards.columns import (
@@ -22,7 +23,7 @@ from pipeline.dashboards.columns import (
     Value,
 )
 from pipeline.dashboards.conditions import Condition, Json, kql
-from pipeline.dashboards.palette import HEAT, OTHER, Levels
+from pipeline.dashboards.palette import BAD, CALM, HEAT, INFO, OTHER, TEXT, Levels
 from pipeline.dashboards.panels import Chart, Panel
 from pipeline.dashboards.views import Format, View
 
@@ -36,7 +37,8 @@ _SERIES = {
 }
 _MOST_STOPS = 5
 _ROWS_A_PAGE = 10
-_WIDTH_OF_FIGURE = 110
+_WIDTH_OF_FIGURE = 115
+_WIDTH_OF_DATE = 210
 
 _ZEROS = frozenset({Chart.TILE, Chart.TABLE})
 """Where nothing is shown as 0; a chart leaves it blank."""
@@ -178,7 +180,8 @@ def _metric_columns(metric: Metric, panel: Panel) -> Json:
             params: Json = {"percentile": percent}
             return {name: _of_field(metric, "percentile", label, field, params)}
         case Value(id=name, label=label, field=field, operation=operation):
-            params = {} if metric.look.format is Format.DATE else {"emptyAsNull": True}
+            is_blank = {"emptyAsNull": panel.chart not in _ZEROS}
+            params = is_blank if operation in {"sum", "unique_count"} else {}
             return {name: _of_field(metric, operation, label, field, params)}
 
 
@@ -346,10 +349,10 @@ def _sorted_by(panel: Panel) -> str:
 def _cell(metric: Metric) -> Json:
     cell: Json = {"columnId": metric.id, "isTransposed": False, "isMetric": True}
     cell |= {"oneClickFilter": False}
-    if metric.look.format is not Format.DATE:
-        cell["width"] = _WIDTH_OF_FIGURE
+    is_date = metric.look.format is Format.DATE
+    cell["width"] = _WIDTH_OF_DATE if is_date else _WIDTH_OF_FIGURE
     if metric.look.levels:
-        cell |= {"colorMode": "text", "palette": _thresholds(metric.look.levels)}
+        cell |= {"colorMode": "text", "palette": _thresholds(_legible(metric.look.levels))}
     return cell
 
 
@@ -433,21 +436,23 @@ def _xy_layers(panel: Panel) -> Iterator[Json]:
     if split:
         layer |= {"splitAccessor": split[0].id, **_mapping(split[0])}
     else:
-        layer["yConfig"] = [_colored(metric) for metric in panel.metrics if metric.look.color]
+        rest = INFO if panel.chart is Chart.RANKS else None
+        colors = [(metric, metric.look.color or rest) for metric in panel.metrics]
+        layer["yConfig"] = [_colored(metric, color) for metric, color in colors if color]
     yield layer
     if panel.limit:
         yield _limit_line()
 
 
-def _colored(metric: Metric) -> Json:
-    return {"forAccessor": metric.id, "color": metric.look.color, "axisMode": "left"}
+def _colored(metric: Metric, color: str) -> Json:
+    return {"forAccessor": metric.id, "color": color, "axisMode": "left"}
 
 
 def _limit_line() -> Json:
     config = {
         "forAccessor": _LIMIT,
         "axisMode": "left",
-        "color": "#cc5642",
+        "color": BAD,
         "lineStyle": "dashed",
         "lineWidth": 2,
         "fill": "none",
@@ -493,6 +498,13 @@ def _exactly(value: str) -> Json:
 def _rule(kind: str, color: str, *, touched: bool) -> Json:
     code = {"type": "colorCode", "colorCode": color}
     return {"rule": {"type": kind}, "color": code, "touched": touched}
+
+
+def _legible(levels: Levels) -> Levels:
+    """Return levels whose colours can be read as text."""
+    return replace(
+        levels, colors=tuple(TEXT if color == CALM else color for color in levels.colors)
+    )
 
 
 def _thresholds(levels: Levels) -> Json:

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from pipeline.dashboards.columns import Count, Look, Ratio, Value
-from pipeline.dashboards.conditions import Between, Condition, Has, one_of
-from pipeline.dashboards.layout import Dashboard, row, stacked, wide
+from pipeline.dashboards.columns import Count, Look, Percentile, Ratio
+from pipeline.dashboards.conditions import Condition, Has, one_of
+from pipeline.dashboards.layout import Dashboard, row, wide
 from pipeline.dashboards.palette import CLIENT_ERROR_SHARE, SERIES
 from pipeline.dashboards.panels import (
     Limit,
@@ -44,6 +44,7 @@ from pipeline.dashboards.vocabulary import (
     REQUESTS,
     ROUTE,
     SERVER_ERROR,
+    SLOW,
     TARGET,
     TARGET_ERROR_RATIO,
     TARGET_GROUP,
@@ -66,8 +67,8 @@ your application. 5. Click a target, route or client to keep only it, then \
 **Show its lines**."""
 
 
-def _average(name: str, label: str, field: str, color: str) -> Value:
-    return Value(name, label, "average", field, look=Look(Format.SECONDS, color))
+def _part(name: str, label: str, field: str, color: str) -> Percentile:
+    return Percentile(name, label, 95, field, look=Look(Format.SECONDS, color))
 
 
 def _topic(name: str, title: str, question: str, where: Condition | None = None) -> Topic:
@@ -77,7 +78,7 @@ def _topic(name: str, title: str, question: str, where: Condition | None = None)
 _SLOW = Ratio(
     "slow",
     "Slower than 1 s",
-    Between(TARGET_TIME, 1),
+    SLOW,
     Has(TARGET_TIME),
     look=Look(Format.PERCENT, None, CLIENT_ERROR_SHARE),
 )
@@ -130,32 +131,27 @@ _WHO_AND_WHERE = row(
         split=by(ORIGIN, 6, colors=ORIGINS),
     ),
     areas(
-        _topic("where-time-goes", "Where the time goes", "Before, in or after the target?"),
-        _average("before", "before the target", BEFORE_TARGET, SERIES[0]),
-        _average("in", "in the target", TARGET_TIME, SERIES[2]),
-        _average("after", "after the target", AFTER_TARGET, SERIES[1]),
+        _topic("where-time-goes", "Where the time goes, p95", "Before, in or after the target?"),
+        _part("before", "before the target", BEFORE_TARGET, SERIES[0]),
+        _part("in", "in the target", TARGET_TIME, SERIES[2]),
+        _part("after", "after the target", AFTER_TARGET, SERIES[1]),
     ),
 )
-_REASONS = table(
-    _topic("reasons", "Reasons of errors", "What does the load balancer say?", Has(REASON)),
-    (by(REASON, 15), by(ORIGIN, 3)),
-    REQUESTS,
-)
-_DISTRIBUTION = row(
-    11,
+_REASONS_AND_TIMES = row(
+    12,
+    table(
+        _topic("reasons", "Reasons of errors", "What does the load balancer say?", Has(REASON)),
+        (by(REASON, 15), by(ORIGIN, 3)),
+        REQUESTS,
+    ),
     heatmap(
         _topic("distribution", "Requests by target time", "Are all slow, or only some?"),
         TIME_BANDS,
         REQUESTS,
     ),
-    lines(
-        _topic("week", "Requests, now and a week before", "Is this traffic usual?"),
-        replace(REQUESTS, label="now"),
-        WEEK_BEFORE,
-    ),
 )
 _TARGETS = row(
-    13,
+    17,
     leading_to(
         table(
             _topic("groups", "Target groups", "Which target group fails or is slow?"),
@@ -180,10 +176,11 @@ _TARGETS = row(
     ),
 )
 _ROUTES = row(
-    14,
+    17,
     table(
-        _topic("slowest", "Slowest routes", "Which paths are slow?", Has(TARGET_TIME)),
-        by(ROUTE, 50, metric="p95"),
+        _topic("slowest", "Slow routes", "On which paths do people wait?", Has(TARGET_TIME)),
+        by(ROUTE, 50, metric="late"),
+        Count("late", "over 1 s", SLOW),
         target_time(95),
         plain(target_time(50)),
         REQUESTS,
@@ -198,7 +195,7 @@ _ROUTES = row(
     ),
 )
 _CLIENTS = row(
-    14,
+    17,
     table(
         _topic("clients", "Clients", "Is it one client?"),
         by(CLIENT, 50),
@@ -227,14 +224,19 @@ _KINDS = row(
         REQUESTS,
     ),
     donut(_topic("protocols", "Protocols", "HTTP/2, gRPC, WebSocket?"), by(PROTOCOL, 7), REQUESTS),
-)
-_TRAFFIC = row(
-    11,
-    areas(_topic("bytes", "Bytes", "How much is sent and received?"), BYTES_SENT, BYTES_RECEIVED),
     ranks(
         _topic("countries", "Countries", "Where from? (Needs the enrich pipeline.)"),
         by("source.geo.country_name", 8),
         REQUESTS,
+    ),
+)
+_TRAFFIC = row(
+    11,
+    areas(_topic("bytes", "Bytes", "How much is sent and received?"), BYTES_SENT, BYTES_RECEIVED),
+    lines(
+        _topic("week", "Requests, now and a week before", "Is this traffic usual?"),
+        replace(REQUESTS, label="now"),
+        WEEK_BEFORE,
     ),
 )
 
@@ -247,12 +249,9 @@ MONITOR = Dashboard(
     rows=(
         _TILES,
         _FIRST_LOOK,
+        row(4, Note("reading-order", _NOTE)),
         _WHO_AND_WHERE,
-        (
-            stacked(30, (12, _REASONS)),
-            stacked(18, (12, Note("reading-order", _NOTE))),
-        ),
-        _DISTRIBUTION,
+        _REASONS_AND_TIMES,
         _TARGETS,
         _ROUTES,
         _CLIENTS,

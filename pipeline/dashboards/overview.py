@@ -1,7 +1,7 @@
 """ALB overview: all load balancers beside each other, and which one to look at."""
 
 from pipeline.dashboards.columns import Count, Look
-from pipeline.dashboards.layout import Dashboard, row, stacked
+from pipeline.dashboards.layout import Dashboard, row, wide
 from pipeline.dashboards.palette import ANY_IS_ODD
 from pipeline.dashboards.panels import (
     Note,
@@ -124,10 +124,8 @@ OVERVIEW = Dashboard(
     rows=(
         _TILES,
         _OVER_TIME,
-        (
-            stacked(34, (17, _BALANCERS)),
-            stacked(14, (9, _BUSIEST), (8, Note("reading-order", _NOTE))),
-        ),
+        row(4, Note("reading-order", _NOTE)),
+        wide(14, (34, _BALANCERS), (14, _BUSIEST)),
         _MORE,
     ),
 )

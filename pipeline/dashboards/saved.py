@@ -106,7 +106,7 @@ class Writer:
             "query": kql_of(search.where),
             "filter": [],
             "indexRefName": _SOURCE_INDEX,
-            "highlightAll": True,
+            "highlightAll": False,
         }
         widths = {name: {"width": 130} for name in search.columns if not _is_long(name)}
         attributes = {
@@ -218,7 +218,7 @@ class Writer:
 
 _OPTIONS = {
     "useMargins": True,
-    "syncColors": False,
+    "syncColors": True,
     "syncCursor": True,
     "syncTooltips": False,
     "hidePanelTitles": False,

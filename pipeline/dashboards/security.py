@@ -2,8 +2,8 @@
 
 from pipeline.dashboards.columns import Count, Look, Percentile, Ratio, Value
 from pipeline.dashboards.conditions import Condition, Has, either, one_of
-from pipeline.dashboards.layout import Dashboard, row, stacked, wide
-from pipeline.dashboards.palette import ANY_IS_ODD, BAD, ERROR_SHARE, GOOD, WARN
+from pipeline.dashboards.layout import Dashboard, row, wide
+from pipeline.dashboards.palette import ANY_IS_SEEN, BAD, ERROR_SHARE, GOOD, WARN
 from pipeline.dashboards.panels import (
     Lines,
     Note,
@@ -52,7 +52,7 @@ clients that you lose if you demand more. Handshakes need the connection log."""
 
 
 def _odd(name: str, label: str, where: Condition) -> Count:
-    return Count(name, label, where, look=Look(levels=ANY_IS_ODD))
+    return Count(name, label, where, look=Look(levels=ANY_IS_SEEN))
 
 
 def _topic(name: str, title: str, question: str, where: Condition | None = None) -> Topic:
@@ -79,11 +79,11 @@ _TILES = row(
     ),
     tile(
         _topic("blocked", "Blocked by WAF", "What did the firewall stop?"),
-        _odd("odd", "Blocked by WAF", _BLOCKED),
+        Count("stopped", "Blocked by WAF", _BLOCKED),
     ),
     tile(
         _topic("not-logged-in", "Authentication failed", "Who could not log in?"),
-        _odd("odd", "Authentication failed", _NOT_LOGGED_IN),
+        Count("failures", "Authentication failed", _NOT_LOGGED_IN),
     ),
     tile(
         _topic("client-error-share", "4xx share", "How much is refused?"),
@@ -125,8 +125,9 @@ SECURITY = Dashboard(
                 split=by(ORIGIN, 3, colors=ORIGINS),
             ),
         ),
+        row(4, Note("reading-order", _NOTE)),
         row(
-            14,
+            17,
             table(
                 _topic(
                     "scanners",
@@ -147,24 +148,21 @@ SECURITY = Dashboard(
                 Value("clients", "Clients", "unique_count", CLIENT),
             ),
         ),
-        (
-            stacked(
-                30,
-                (
-                    12,
-                    table(
-                        _topic(
-                            "reasons",
-                            "Desync reasons",
-                            "What is wrong with them?",
-                            NOT_ACCEPTABLE,
-                        ),
-                        (by("aws.elb.classification_reason", 20), by(CLASSIFICATION, 3)),
-                        REQUESTS,
-                    ),
-                ),
+        row(
+            17,
+            table(
+                _topic("noisy", "Noisy clients", "Who asks most?"),
+                by(CLIENT, 100),
+                REQUESTS,
+                CLIENT_ERROR_RATIO,
+                _PATHS,
+                Value("agents", "User agents", "unique_count", USER_AGENT),
             ),
-            stacked(18, (12, Note("reading-order", _NOTE))),
+            table(
+                _topic("old-clients", "Clients with old TLS", "Who would be lost?", OLD_TLS),
+                (by(CLIENT, 50), by(USER_AGENT, 2)),
+                REQUESTS,
+            ),
         ),
         row(
             11,
@@ -183,21 +181,15 @@ SECURITY = Dashboard(
                 by("tls.cipher", 8),
                 REQUESTS,
             ),
-        ),
-        row(
-            13,
-            table(
-                _topic("old-clients", "Clients with old TLS", "Who would be lost?", OLD_TLS),
-                (by(CLIENT, 50), by(USER_AGENT, 2)),
-                REQUESTS,
-            ),
-            table(
-                _topic("noisy", "Noisy clients", "Who asks most?"),
-                by(CLIENT, 100),
-                REQUESTS,
-                CLIENT_ERROR_RATIO,
-                _PATHS,
-                Value("agents", "User agents", "unique_count", USER_AGENT),
+            donut(
+                _connections(
+                    "exchanges",
+                    "Key exchanges",
+                    "Are they post-quantum?",
+                    Has("aws.elb.tls_keyexchange"),
+                ),
+                by("aws.elb.tls_keyexchange", 6),
+                Count("requests", "Connections"),
             ),
         ),
         row(
@@ -217,19 +209,14 @@ SECURITY = Dashboard(
         row(
             12,
             table(
+                _topic("reasons", "Desync reasons", "What is wrong with them?", NOT_ACCEPTABLE),
+                (by("aws.elb.classification_reason", 20), by(CLASSIFICATION, 3)),
+                REQUESTS,
+            ),
+            table(
                 _connections("failing", "Clients that fail", "Whose handshakes fail?", _FAILED),
                 (by(CLIENT, 50), by(_HANDSHAKE_ERROR, 3)),
                 _FAILURES,
-            ),
-            donut(
-                _connections(
-                    "exchanges",
-                    "Key exchanges",
-                    "Are they post-quantum?",
-                    Has("aws.elb.tls_keyexchange"),
-                ),
-                by("aws.elb.tls_keyexchange", 6),
-                Count("requests", "Connections"),
             ),
         ),
         wide(18, (48, Lines("lines", "suspect-lines"))),

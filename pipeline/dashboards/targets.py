@@ -4,8 +4,8 @@ from dataclasses import replace
 
 from pipeline.dashboards.columns import Count, Look, Percentile, Ratio, Value
 from pipeline.dashboards.conditions import Condition, Has, Not, both, one_of
-from pipeline.dashboards.layout import Dashboard, row, stacked, wide
-from pipeline.dashboards.palette import ANY_IS_BAD, BAD, ERROR_SHARE, GOOD, WARN
+from pipeline.dashboards.layout import Dashboard, row, wide
+from pipeline.dashboards.palette import ANY_IS_BAD, ANY_IS_SEEN, BAD, ERROR_SHARE, GOOD, WARN
 from pipeline.dashboards.panels import (
     Lines,
     Note,
@@ -79,7 +79,7 @@ _TILES = row(
     ),
     tile(
         _topic("no-answer", "No answer", "Which requests had no answer of a target?"),
-        Count("silent", "No answer of a target", _NO_ANSWER, look=Look(levels=ANY_IS_BAD)),
+        Count("silent", "No answer of a target", _NO_ANSWER, look=Look(levels=ANY_IS_SEEN)),
     ),
     tile(
         _topic("target-time", "Target p95", "How slow are they?"),
@@ -125,28 +125,18 @@ TARGETS = Dashboard(
                 split=by(REASON, 6),
             ),
         ),
-        (
-            stacked(
-                34,
-                (
-                    14,
-                    table(
-                        _topic(
-                            "targets",
-                            "Targets",
-                            "Which target fails or is slow?",
-                            REACHED_TARGET,
-                        ),
-                        (by(TARGET_GROUP, 20), by(TARGET, 50)),
-                        REQUESTS,
-                        Count("errors", "5xx", TARGET_ERROR),
-                        TARGET_ERROR_RATIO,
-                        plain(target_time(50)),
-                        target_time(95),
-                    ),
-                ),
+        row(4, Note("reading-order", _NOTE)),
+        row(
+            17,
+            table(
+                _topic("targets", "Targets", "Which target fails or is slow?", REACHED_TARGET),
+                (by(TARGET_GROUP, 20), by(TARGET, 50)),
+                REQUESTS,
+                Count("errors", "5xx", TARGET_ERROR),
+                TARGET_ERROR_RATIO,
+                plain(target_time(50)),
+                target_time(95),
             ),
-            stacked(14, (14, Note("reading-order", _NOTE))),
         ),
         row(
             11,
@@ -176,13 +166,13 @@ TARGETS = Dashboard(
             ),
         ),
         row(
-            13,
+            17,
             table(
                 _checks("checked", "Health by target", "How is each target?"),
                 (by(TARGET_GROUP, 20), by(TARGET, 50)),
                 _CHECKS,
                 _FAILED_CHECKS,
-                _FAILED_SHARE,
+                replace(_FAILED_SHARE, label="share"),
                 _check_time(95, WARN),
             ),
             table(

@@ -56,6 +56,8 @@ VIEWS = (ACCESS, CONNECTION, HEALTH_CHECK, DEAD_LETTERS, OBJECTS)
 
 LABELS: Mapping[str, str] = {
     "observer.name": "Load balancer",
+    "cloud.account.id": "Account",
+    "cloud.region": "Region",
     "http.response.status_code": "Status",
     "aws.elb.backend.http.response.status_code": "Target status",
     "aws.elb.backend.ip": "Target",
@@ -90,6 +92,13 @@ LABELS: Mapping[str, str] = {
     "aws.s3.object.key": "Object",
     "error.type": "Error",
     "event.original": "Line",
+    "error.message": "Why",
+    "log.offset": "Offset",
+    "kind": "Log",
+    "state": "State",
+    "route": "Read by",
+    "aws.elb.tls_keyexchange": "Key exchange",
+    "source.geo.country_name": "Country",
     "lag.delivery.sec": "Delivery lag",
     "lag.ingest.sec": "Ingest lag",
 }

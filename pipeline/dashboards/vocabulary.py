@@ -55,7 +55,7 @@ def status(*codes: int) -> Condition:
 
 REQUESTS = Count("requests", "Requests", look=Look(color=INFO))
 WEEK_BEFORE = Count("before", "a week before", shift="1w", look=Look(color="#98a2b3"))
-ERRORS = Count("errors", "5xx", SERVER_ERROR)
+ERRORS = Count("errors", "5xx", SERVER_ERROR, look=Look(color=BAD))
 ERROR_RATIO = Ratio(
     "share", "5xx share", SERVER_ERROR, look=Look(Format.PERCENT, None, ERROR_SHARE)
 )
@@ -119,6 +119,7 @@ ORIGINS: Colors = (
     ("rule", SERIES[5]),
 )
 TLS_VERSIONS: Colors = (("1.3", GOOD), ("1.2", INFO), ("1.1", WARN), ("1.0", BAD))
+SLOW = Between(TARGET_TIME, 1)
 OLD_TLS = one_of("tls.version", "1.0", "1.1")
 NOT_ACCEPTABLE = both(Has(CLASSIFICATION), one_of(CLASSIFICATION, "Ambiguous", "Severe"))
 

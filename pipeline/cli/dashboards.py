@@ -80,9 +80,13 @@ _OPTIONS = (
 )
 
 
-def saved_objects(prefix: str, monitors: tuple[Monitor, ...], *, links: bool = True) -> str:
+def writer_for(prefix: str, space: str, *, links: bool = True) -> Writer:
+    """Return what writes the objects of a space."""
+    return Writer(prefix, links=links, space="" if space == DEFAULT_SPACE else space)
+
+
+def saved_objects(writer: Writer, monitors: tuple[Monitor, ...]) -> str:
     """Return the file that Kibana imports."""
-    writer = Writer(prefix, links=links)
     pinned = (monitor_file(writer, each.title, each.load_balancer) for each in monitors)
     return dashboards_file(writer) + "".join(pinned)
 
@@ -115,8 +119,8 @@ class Import:
             yield f"Kibana {self.version} answers; the dashboards were not imported."
             return
         yield f"{self.imported.count} saved objects imported into Kibana {self.version}."
-        for copy in self.imported.replaced:
-            yield f"A copy of ours, {copy}, was replaced."
+        for ours, theirs in self.imported.renamed:
+            yield f"In this space {ours} is {theirs}, for another space has that id."
         yield f"Open {self.url}"
 
 
@@ -132,13 +136,15 @@ class Target:
         """Import the dashboards over those of an earlier run, unless it is a dry run."""
         imported = None
         if not dry_run:
-            links = self.kibana.version >= LINKS_SINCE
             with screen.waiting("Kibana"):
-                imported = self.kibana.import_objects(
-                    saved_objects(self.prefix, self.monitors, links=links)
-                )
-        first = Writer(self.prefix).id_of(DASHBOARDS[0].name)
+                imported = self.kibana.import_objects(saved_objects(self._writer, self.monitors))
+        first = self._writer.id_of(DASHBOARDS[0].name)
         return Import(self.kibana.name, self.kibana.dashboard_url(first), imported)
+
+    @property
+    def _writer(self) -> Writer:
+        links = self.kibana.version >= LINKS_SINCE
+        return writer_for(self.prefix, self.kibana.space, links=links)
 
 
 def connect(choice: Choice, config: Config, screen: Screen) -> Target | None:

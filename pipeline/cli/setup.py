@@ -109,7 +109,8 @@ def setup(  # noqa: PLR0913, PLR0917  one parameter an option
     if print_role:
         _print(screen, role_body(Role(print_role), config.index_prefix))
     elif print_dashboards:
-        screen.write(dashboards.saved_objects(config.index_prefix, monitors))
+        writer = dashboards.writer_for(config.index_prefix, kibana_space)
+        screen.write(dashboards.saved_objects(writer, monitors))
     elif print_:
         _print(screen, _requests(replace(Layout(prefix=config.index_prefix), **given)))
     else:

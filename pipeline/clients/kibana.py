@@ -42,10 +42,10 @@ _SPACE = re.compile(r"[a-z0-9_-]+")
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """How many objects were imported, and the ids of copies that were replaced by ours."""
+    """How many objects were imported, and which have another id in this space."""
 
     count: int
-    replaced: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 class Kibana:
@@ -230,8 +230,8 @@ def _imported(answer: dict[str, Any]) -> Imported:
     if errors or not answer.get("success"):
         raise ClusterRefusedError(_failure(answer, errors))
     done = answer.get("successResults", [])
-    replaced = [each["destinationId"] for each in done if each.get("destinationId")]
-    return Imported(int(answer.get("successCount", 0)), tuple(replaced))
+    renamed = [(each["id"], each["destinationId"]) for each in done if each.get("destinationId")]
+    return Imported(int(answer.get("successCount", 0)), tuple(renamed))
 
 
 def _failure(answer: dict[str, Any], errors: list[dict[str, Any]]) -> str:

@@ -33,7 +33,7 @@ from pipeline.dashboards.vocabulary import (
 
 _NOTE = """\
 **Reading order.** A tile that is yellow or red says *what*; the table says *which* load balancer. \
-Click its name: **Open its dashboard** shows that one. Then \
+Click its name: **Open the log monitor** shows that one. Then \
 [errors](dashboards#/view/{prefix}-errors), [targets](dashboards#/view/{prefix}-targets) or \
 [security](dashboards#/view/{prefix}-security); \
 [all lines](discover#/view/{prefix}-lines). Rejected lines are not in the other figures: \

@@ -36,18 +36,20 @@ _DISCOVER = "Show its lines"
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What all objects share: the first part of their ids, and what this Kibana knows."""
+    """What all objects share: the indices, the first part of their ids, what this Kibana knows."""
 
     prefix: str = "alb-logs"
     links: bool = True
     """Whether it has the panel of links."""
+    space: str = ""
+    """The space, if not the default one: an id that another space has would become a random one."""
 
     def objects(
         self, dashboards: Iterable[Dashboard], searches: Iterable[Search]
     ) -> Iterator[Json]:
         """Yield every object: what is referred to comes first."""
         pages = tuple(dashboards)
-        yield self._saved("tag", self.prefix, "8.0.0", self._tag())
+        yield self._saved("tag", self.ids, "8.0.0", self._tag())
         for view in VIEWS:
             yield self._saved("index-pattern", self.view_id(view), "8.0.0", self._view(view))
         for search in searches:
@@ -57,11 +59,16 @@ class Writer:
 
     def view_id(self, view: View) -> str:
         """Return the id of a data view."""
-        return f"{self.prefix}-{view.name}"
+        return self.id_of(view.name)
 
     def id_of(self, name: str) -> str:
         """Return the id of a dashboard or a saved search."""
-        return f"{self.prefix}-{name}"
+        return f"{self.ids}-{name}"
+
+    @property
+    def ids(self) -> str:
+        """Return the first part of every id."""
+        return f"{self.prefix}-{self.space}" if self.space else self.prefix
 
     def _saved(
         self, kind: str, id_: str, version: str, attributes: Json, references: Iterable[Json] = ()
@@ -80,7 +87,7 @@ class Writer:
         return {"name": "ALB logs", "description": "Load balancer logs", "color": _TAG_COLOR}
 
     def _tag_reference(self) -> Json:
-        return {"type": "tag", "id": self.prefix, "name": f"tag-ref-{self.prefix}"}
+        return {"type": "tag", "id": self.ids, "name": f"tag-ref-{self.ids}"}
 
     def _view_reference(self, view: View, name: str) -> Json:
         return {"type": "index-pattern", "id": self.view_id(view), "name": name}
@@ -161,7 +168,7 @@ class Writer:
             case Panel():
                 return self._chart(shown, place, page)
             case Note(id=id_, text=text):
-                return _placed(id_, place, _markdown(text.format(prefix=self.prefix)))
+                return _placed(id_, place, _markdown(text.format(prefix=self.ids)))
             case Lines(id=id_, search=search):
                 reference = {"type": "search", "id": self.id_of(search)}
                 panel = {
@@ -193,7 +200,7 @@ class Writer:
     def _events(self, panel: Panel) -> Iterator[Json]:
         if panel.leads_to:
             config = {"useCurrentFilters": True, "useCurrentDateRange": True, "openInNewTab": False}
-            action = {"factoryId": _TO_DASHBOARD, "name": "Open its dashboard", "config": config}
+            action = {"factoryId": _TO_DASHBOARD, "name": _opens(panel.leads_to), "config": config}
             yield _event(_event_id(panel.leads_to), action)
         if panel.buckets:
             to_lines = {"openInNewTab": False}
@@ -291,6 +298,10 @@ def _links(pages: list[tuple[str, str]]) -> Json:
         "embeddableConfig": {"enhancements": {}, "attributes": attributes},
         "references": [{**each, "name": f"menu:{each['name']}"} for each in inner],
     }
+
+
+def _opens(dashboard: str) -> str:
+    return f"Open the {dashboard.replace('-', ' ')}"
 
 
 def _event_id(dashboard: str) -> str:

@@ -74,6 +74,7 @@ def test_any_prefix_and_version(*, links: bool) -> None:
 
     assert [] == faults(objects, our_fields("my-alb"))
     assert "alb-logs-" not in json.dumps(objects)
+    assert "{prefix}" not in json.dumps(objects)
     kinds = {panel["type"] for each in objects for panel in panels_of(each)}
     assert ("links" in kinds) == links
 

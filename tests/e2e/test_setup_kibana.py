@@ -69,8 +69,8 @@ def test_monitors_are_pinned_in_a_space(
         if (space, kind) == ("ops", "dashboard") and id_.endswith("-alb")
     }
     assert {
-        f"{prefix}-log-monitor-frontend-alb": "Shop",
-        f"{prefix}-log-monitor-backend-alb": "ALB log monitor: backend-alb",
+        f"{prefix}-ops-log-monitor-frontend-alb": "Shop",
+        f"{prefix}-ops-log-monitor-backend-alb": "ALB log monitor: backend-alb",
     } == titles
 
 
@@ -97,15 +97,28 @@ def test_machines_are_told_too(settings: dict[str, str], kibana: FakeKibana) -> 
 
 
 @pytest.mark.server
-def test_a_copy_that_was_replaced_is_told(
+def test_an_id_that_another_space_has_is_told(
     settings: dict[str, str], prefix: str, kibana: FakeKibana
 ) -> None:
-    """Whose object was replaced under another id is said."""
-    kibana.copies = {f"{prefix}-overview": "copied"}
+    """Which object has which id instead is said."""
+    kibana.saved["other", "dashboard", f"{prefix}-overview"] = {}
 
     result = setup(settings, "--kibana-url", kibana.url)
 
-    assert "A copy of ours, copied, was replaced.\n" in result.out
+    assert f"In this space {prefix}-overview is random-{prefix}-overview, for" in result.out
+
+
+@pytest.mark.server
+def test_each_space_has_its_own_ids(
+    settings: dict[str, str], prefix: str, kibana: FakeKibana
+) -> None:
+    """Two spaces of one Kibana get the dashboards, and no object a random id."""
+    for space in ("default", "ops", "ops"):
+        result = setup(settings, "--kibana-url", kibana.url, "--kibana-space", space)
+        assert "In this space" not in result.out
+
+    assert {f"{prefix}-{name}" for name in DASHBOARDS} == dashboards_in(kibana)
+    assert {f"{prefix}-ops-{name}" for name in DASHBOARDS} == dashboards_in(kibana, "ops")
 
 
 @pytest.mark.server

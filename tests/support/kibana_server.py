@@ -37,7 +37,6 @@ class FakeKibana:
     spaces: tuple[str, ...] = ("default",)
     base_path: str = ""
     conflicts: tuple[str, ...] = ()
-    copies: dict[str, str] = field(default_factory=dict)
     last_dashboard: tuple[int, ...] = LAST_DASHBOARD
     most_bytes: int = 26_214_400
     not_ready: bool = False
@@ -109,12 +108,19 @@ class FakeKibana:
             if error:
                 errors.append({"type": kind, "id": id_, "error": error})
                 continue
-            target = str(self.copies.get(id_, id_))
+            target = self._id_in(space, kind, id_)
             self.saved[space, kind, target] = each
             moved = {"destinationId": target} if target != id_ else {}
             done.append({"type": kind, "id": id_, **moved})
         result: Json = {"success": not errors, "successCount": len(done), "successResults": done}
         return result | ({"errors": errors} if errors else {})
+
+    def _id_in(self, space: str, kind: str, id_: str) -> str:
+        """Return the id that an object gets: what another space has is its own."""
+        elsewhere = any(
+            (where != space, what, name) == (True, kind, id_) for where, what, name in self.saved
+        )
+        return f"random-{id_}" if elsewhere else id_
 
     def _error(
         self, each: Json, coming: set[tuple[str, str]], space: str, *, overwrite: bool

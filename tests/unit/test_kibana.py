@@ -128,11 +128,12 @@ def test_many_errors_are_not_all_told(kibana: FakeKibana) -> None:
     assert said.endswith("and run setup again, and 4 more")
 
 
-def test_a_copy_that_was_replaced_is_told(kibana: FakeKibana) -> None:
-    """Kibana puts ours over a copy that it knows for one of ours, if ours itself is not there."""
-    kibana.copies = {"alb-logs-overview": "copied-id"}
+def test_an_id_that_another_space_has(kibana: FakeKibana) -> None:
+    """Kibana gives an object another id where another space has its own: that is told."""
+    kibana.saved["other", "dashboard", "alb-logs-overview"] = {}
 
-    assert Imported(COUNT, ("copied-id",)) == import_into(kibana)
+    renamed = (("alb-logs-overview", "random-alb-logs-overview"),)
+    assert Imported(COUNT, renamed) == import_into(kibana)
 
 
 @pytest.mark.parametrize("key", [{"es_api_key": KEY}, {"es_username": "u", "es_password": "ä"}])

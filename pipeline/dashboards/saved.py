@@ -157,19 +157,20 @@ class Writer:
             attributes["controlGroupInput"] = _controls(page)
             references += [
                 self._view_reference(
-                    page.view, f"controlGroup_{_control_id(field)}:{_OPTIONS_VIEW}"
+                    page.view, f"controlGroup_{_control_id(page, field)}:{_OPTIONS_VIEW}"
                 )
                 for field in page.controls
             ]
         return self._saved("dashboard", self.id_of(page.name), "8.9.0", attributes, references)
 
     def _drawn(self, shown: Shown, place: Place, page: Dashboard) -> Json:
+        id_ = _panel_id(page, shown.id)
         match shown:
             case Panel():
                 return self._chart(shown, place, page)
-            case Note(id=id_, text=text):
+            case Note(text=text):
                 return _placed(id_, place, _markdown(text.format(prefix=self.ids)))
-            case Lines(id=id_, search=search):
+            case Lines(search=search):
                 reference = {"type": "search", "id": self.id_of(search)}
                 panel = {
                     "type": "search",
@@ -180,22 +181,20 @@ class Writer:
                 return _placed(id_, place, panel)
 
     def _chart(self, panel: Panel, place: Place, page: Dashboard) -> Json:
-        view_id = self.view_id(panel.view)
+        id_, view_id = _panel_id(page, panel.id), self.view_id(panel.view)
         attributes = lens_panel(panel, view_id, alone=stands_alone(panel, page))
-        hoisted = [
-            {**each, "name": f"{panel.id}:{each['name']}"} for each in attributes["references"]
-        ]
+        hoisted = [{**each, "name": f"{id_}:{each['name']}"} for each in attributes["references"]]
         events = list(self._events(panel))
         config: Json = {
             "attributes": attributes,
             "enhancements": {"dynamicActions": {"events": events}} if events else {},
         }
         if panel.leads_to:
-            name = f"{panel.id}:drilldown:{_TO_DASHBOARD}:{_event_id(panel.leads_to)}:dashboardId"
+            name = f"{id_}:drilldown:{_TO_DASHBOARD}:{_event_id(panel.leads_to)}:dashboardId"
             hoisted.append({"type": "dashboard", "id": self.id_of(panel.leads_to), "name": name})
         drawn = {"type": "lens", "embeddableConfig": config, "references": hoisted}
         title = "" if panel.chart is Chart.TILE else panel.topic.title
-        return _placed(panel.id, place, drawn, title)
+        return _placed(id_, place, drawn, title)
 
     def _events(self, panel: Panel) -> Iterator[Json]:
         if panel.leads_to:
@@ -211,7 +210,7 @@ class Writer:
     # --- the menu --------------------------------------------------------------------------------
 
     def _menu(self, page: Dashboard, others: Iterable[Dashboard]) -> Json:
-        place = Place(0, 0, WIDTH, MENU_HEIGHT)
+        id_, place = _panel_id(page, "menu"), Place(0, 0, WIDTH, MENU_HEIGHT)
         pages = [(each.menu, self.id_of(each.name)) for each in others]
         if not self.links:
             here = self.id_of(page.name)
@@ -219,8 +218,8 @@ class Writer:
                 f"**{label}**" if id_ == here else f"[{label}](dashboards#/view/{id_})"
                 for label, id_ in pages
             )
-            return _placed("menu", place, _markdown(text))
-        return _placed("menu", place, _links(pages))
+            return _placed(id_, place, _markdown(text))
+        return _placed(id_, place, _links(id_, pages))
 
 
 _OPTIONS = {
@@ -275,7 +274,7 @@ def _markdown(text: str) -> Json:
     return {"type": "visualization", "embeddableConfig": {"enhancements": {}, "savedVis": shown}}
 
 
-def _links(pages: list[tuple[str, str]]) -> Json:
+def _links(id_: str, pages: list[tuple[str, str]]) -> Json:
     options = {"openInNewTab": False, "useCurrentDateRange": True, "useCurrentFilters": True}
     links: list[Json] = [
         {
@@ -289,14 +288,14 @@ def _links(pages: list[tuple[str, str]]) -> Json:
         for order, (label, _) in enumerate(pages)
     ]
     inner = [
-        {"type": "dashboard", "id": id_, "name": link["destinationRefName"]}
-        for link, (_, id_) in zip(links, pages, strict=True)
+        {"type": "dashboard", "id": dashboard, "name": link["destinationRefName"]}
+        for link, (_, dashboard) in zip(links, pages, strict=True)
     ]
     attributes = {"layout": "horizontal", "links": links, "references": inner}
     return {
         "type": "links",
         "embeddableConfig": {"enhancements": {}, "attributes": attributes},
-        "references": [{**each, "name": f"menu:{each['name']}"} for each in inner],
+        "references": [{**each, "name": f"{id_}:{each['name']}"} for each in inner],
     }
 
 
@@ -334,13 +333,19 @@ def _pill(pinned: Is) -> Json:
     return {"meta": meta, "query": phrase, "$state": {"store": "appState"}}
 
 
-def _control_id(field: str) -> str:
-    return "control-" + re.sub(r"\W+", "-", field)
+def _panel_id(page: Dashboard, name: str) -> str:
+    """Return an id that no other dashboard has: Kibana would go on showing the other's panel."""
+    return f"{page.name}-{name}"
+
+
+def _control_id(page: Dashboard, field: str) -> str:
+    return _panel_id(page, "control-" + re.sub(r"\W+", "-", field))
 
 
 def _controls(page: Dashboard) -> Json:
     controls = {
-        _control_id(field): _control(order, field) for order, field in enumerate(page.controls)
+        _control_id(page, field): _control(page, order, field)
+        for order, field in enumerate(page.controls)
     }
     nothing = ("ignoreFilters", "ignoreQuery", "ignoreTimerange", "ignoreValidations")
     return {
@@ -351,9 +356,9 @@ def _controls(page: Dashboard) -> Json:
     }
 
 
-def _control(order: int, field: str) -> Json:
+def _control(page: Dashboard, order: int, field: str) -> Json:
     explicit = {
-        "id": _control_id(field),
+        "id": _control_id(page, field),
         "fieldName": field,
         "title": LABELS.get(field, field.title()),
         "selectedOptions": [],

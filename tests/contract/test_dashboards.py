@@ -91,6 +91,17 @@ def test_ids_stay_and_are_there_once() -> None:
     assert {1} == set(Counter((each["type"], each["id"]) for each in ours()).values())
 
 
+def test_no_two_dashboards_share_a_panel() -> None:
+    """Kibana goes on showing a panel or control where the next dashboard has one of its id."""
+    pinned = objects_of(monitor_file(Writer(), "Shop", "shop-alb"))
+    ids = [panel["panelIndex"] for each in [*ours(), *pinned] for panel in panels_of(each)]
+    for each in [*ours(), *pinned]:
+        group = each["attributes"].get("controlGroupInput", {"panelsJSON": "{}"})
+        ids += json.loads(group["panelsJSON"])
+
+    assert [] == [id_ for id_, count in Counter(ids).items() if count > 1]
+
+
 def test_a_pinned_monitor_is_of_one_load_balancer() -> None:
     """It has an id of its own, a filter that stays, and no control for the load balancer."""
     (monitor,) = objects_of(monitor_file(Writer(), "Shop", "shop-alb"))
@@ -123,7 +134,7 @@ def panel(id_: str, change: Breaks) -> tuple[str, Breaks]:
 
     def changed(each: Json) -> None:
         panels = panels_of(each)
-        change(next(one for one in panels if one["panelIndex"] == id_))
+        change(next(one for one in panels if one["panelIndex"] == f"overview-{id_}"))
         each["attributes"]["panelsJSON"] = json.dumps(panels)
 
     return page(changed)
@@ -195,7 +206,7 @@ def control(**changes: object) -> Breaks:
     def changed(each: Json) -> None:
         group = each["attributes"]["controlGroupInput"]
         found = json.loads(group["panelsJSON"])
-        found["control-observer-name"]["explicitInput"] |= changes
+        found["overview-control-observer-name"]["explicitInput"] |= changes
         group["panelsJSON"] = json.dumps(found)
 
     return changed
@@ -607,5 +618,6 @@ def test_a_count_of_a_tile_is_zero_and_of_a_chart_blank() -> None:
         if name == "requests"
     }
 
-    assert {"requests": False, "traffic": True, "balancers": False} == empty
+    shown = {"overview-requests": False, "overview-traffic": True, "overview-balancers": False}
+    assert shown == empty
     assert isinstance(DASHBOARDS[0].panels[0].metrics[0], Count)

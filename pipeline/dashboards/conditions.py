@@ -21,10 +21,10 @@ class Is:
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """The field is at least `low` and less than `high`; None is no limit."""
+    """The field is at least `low` and less than `high`, if there is such a limit."""
 
     field: str
-    low: float | None = None
+    low: float
     high: float | None = None
 
 
@@ -104,8 +104,7 @@ def _literal(value: str | int) -> str:
 
 
 def _limits(between: Between) -> Iterator[str]:
-    if between.low is not None:
-        yield f"{between.field} >= {between.low:g}"
+    yield f"{between.field} >= {between.low:g}"
     if between.high is not None:
         yield f"{between.field} < {between.high:g}"
 
@@ -125,8 +124,8 @@ def _query(condition: Condition) -> Json:
         case Is(field, values):
             return {"terms": {field: list(values)}}
         case Between(field, low, high):
-            limits = {"gte": low, "lt": high}
-            return {"range": {field: {key: to for key, to in limits.items() if to is not None}}}
+            limits = {"gte": low} if high is None else {"gte": low, "lt": high}
+            return {"range": {field: limits}}
         case Has(field):
             return {"exists": {"field": field}}
         case Not(inner):

@@ -1,4 +1,4 @@
-"""How panels are put on a dashboard: rows of columns on a grid of 48."""
+"""How panels are put on a dashboard: in rows, on a grid of 48 columns."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +12,11 @@ MENU_HEIGHT = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
-    """Panels below each other, each with its height."""
+class Row:
+    """Panels of one height beside each other, each after its width."""
 
-    width: int
-    stack: tuple[tuple[Shown, int], ...]
-
-
-Row = tuple[Column, ...]
+    height: int
+    panels: tuple[tuple[int, Shown], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +68,23 @@ class Place:
 
 def row(height: int, *shown: Shown) -> Row:
     """Return panels of the same size beside each other."""
-    return tuple(Column(WIDTH // len(shown), ((each, height),)) for each in shown)
+    return Row(height, tuple((WIDTH // len(shown), each) for each in shown))
 
 
-def wide(height: int, first: tuple[int, Shown], *others: tuple[int, Shown]) -> Row:
-    """Return panels of different widths beside each other."""
-    return tuple(Column(width, ((each, height),)) for width, each in (first, *others))
-
-
-def stacked(width: int, *stack: tuple[int, Shown]) -> Column:
-    """Return panels below each other, each after its height."""
-    return Column(width, tuple((shown, height) for height, shown in stack))
+def wide(height: int, *panels: tuple[int, Shown]) -> Row:
+    """Return panels of different widths beside each other, each after its width."""
+    return Row(height, panels)
 
 
 def places(dashboard: Dashboard) -> Iterator[tuple[Shown, Place]]:
     """Yield every panel with its place, below the menu, without gaps."""
     top = MENU_HEIGHT
-    for columns in dashboard.rows:
+    for each in dashboard.rows:
         left = 0
-        for column in columns:
-            y = top
-            for shown, height in column.stack:
-                yield shown, Place(left, y, column.width, height)
-                y += height
-            left += column.width
-        top += sum(height for _, height in columns[0].stack)
+        for width, shown in each.panels:
+            yield shown, Place(left, top, width, each.height)
+            left += width
+        top += each.height
 
 
 def stands_alone(panel: Panel, dashboard: Dashboard) -> bool:

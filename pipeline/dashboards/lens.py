@@ -269,16 +269,10 @@ def _column_format(shape: Format) -> Json:
         case Format.BYTES:
             return {"id": "bytes", "params": {"decimals": 1}}
         case Format.SECONDS:
-            return _column_duration("seconds")
-        case Format.NANOSECONDS:
-            return _column_duration("nanoseconds")
+            params = {"decimals": 1, "fromUnit": "seconds", "toUnit": "humanizePrecise"}
+            return {"id": "duration", "params": {**params, "compact": True}}
         case _:
             return {"id": "number", "params": {"decimals": 0}}
-
-
-def _column_duration(unit: str) -> Json:
-    params = {"decimals": 1, "fromUnit": unit, "toUnit": "humanizePrecise", "compact": True}
-    return {"id": "duration", "params": params}
 
 
 # --- charts --------------------------------------------------------------------------------------

@@ -148,19 +148,18 @@ class Writer:
             "timeFrom": "now-4h",
             "timeTo": "now",
             "refreshInterval": {"pause": True, "value": 60_000},
+            "controlGroupInput": _controls(page),
             "kibanaSavedObjectMeta": {"searchSourceJSON": _text(_source(page.pinned))},
         }
         references.append(self._tag_reference())
         if page.pinned:
             references.append(self._view_reference(page.view, _PILL_INDEX))
-        if page.controls:
-            attributes["controlGroupInput"] = _controls(page)
-            references += [
-                self._view_reference(
-                    page.view, f"controlGroup_{_control_id(page, field)}:{_OPTIONS_VIEW}"
-                )
-                for field in page.controls
-            ]
+        references += [
+            self._view_reference(
+                page.view, f"controlGroup_{_control_id(page, field)}:{_OPTIONS_VIEW}"
+            )
+            for field in page.controls
+        ]
         return self._saved("dashboard", self.id_of(page.name), "8.9.0", attributes, references)
 
     def _drawn(self, shown: Shown, place: Place, page: Dashboard) -> Json:

@@ -40,6 +40,7 @@ class FakeKibana:
     last_dashboard: tuple[int, ...] = LAST_DASHBOARD
     most_bytes: int = 26_214_400
     not_ready: bool = False
+    status: int = 200
     says: Json | None = None
     saved: dict[tuple[str, str, str], Json] = field(default_factory=dict)
     imports: int = 0
@@ -85,7 +86,7 @@ class FakeKibana:
                 return 422, {"message": newest}
         query = parse_qs(urlsplit(handler.path).query)
         overwrite = query.get("overwrite") == ["true"]
-        return 200, self.says or self._result(objects, space, overwrite=overwrite)
+        return self.status, self.says or self._result(objects, space, overwrite=overwrite)
 
     def _too_new(self, each: Json) -> str | None:
         version = each["typeMigrationVersion"]

@@ -299,6 +299,15 @@ def test_an_unknown_authority(trusted: tuple[FakeKibana, Path]) -> None:
     assert "is not trusted: set ALB_LOGS_ES_CA_CERT" in sentence(ConfigError, kibana)
 
 
+def test_a_request_that_is_refused(kibana: FakeKibana) -> None:
+    """Any other status is told with Kibana's own words."""
+    kibana.status, kibana.says = 400, {"message": "imports are closed"}
+
+    said = sentence(ClusterRefusedError, kibana)
+
+    assert said == "Kibana refuses the import (HTTP 400): imports are closed"
+
+
 @pytest.mark.parametrize(
     ("answer", "said"),
     [

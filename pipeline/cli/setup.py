@@ -11,6 +11,7 @@ from pipeline.cli import dashboards
 from pipeline.cli.options import dry_run_option, json_option
 from pipeline.cli.screen import Screen, verbosity_options
 from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.firsts import create_first_indices
 from pipeline.cluster.roles import Role, role_body
 from pipeline.cluster.templates import (
     Change,
@@ -155,10 +156,20 @@ def _install(
     target = dashboards.connect(choice, config, screen)
     with screen.waiting("Elasticsearch"):
         before = recorded_layout(es, config.index_prefix) or Layout(prefix=config.index_prefix)
-        plan = plan_setup(es, replace(before, **given), force=how.force)
+        wanted = replace(before, **given)
+        plan = plan_setup(es, wanted, force=how.force)
         if not how.dry_run:
             apply_setup(es, plan)
-    return plan, target.run(screen, dry_run=how.dry_run) if target else None
+    if target is None:
+        return plan, None
+    if not how.dry_run and not create_first_indices(es, wanted):
+        screen.note(_UNTIL_THE_FIRST_LINE)
+    return plan, target.run(screen, dry_run=how.dry_run)
+
+
+_UNTIL_THE_FIRST_LINE = (
+    "this user may not create indices: panels show errors until the first line of each log is in"
+)
 
 
 def _print(screen: Screen, document: object) -> None:

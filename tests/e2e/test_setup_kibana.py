@@ -8,9 +8,15 @@ import pytest
 from elasticsearch import Elasticsearch
 
 from docs.generate.files import ROOT
+from pipeline.clients.elasticsearch import make_elasticsearch
+from pipeline.cluster.firsts import create_first_indices
+from pipeline.cluster.templates import Layout
+from pipeline.config import Config
+from pipeline.dashboards.views import VIEWS
 from tests.support.commands import Run
 from tests.support.kibana_server import FakeKibana, kibana_server
 from tests.support.secure import run
+from tests.support.web import web_server
 
 DASHBOARDS = ("overview", "log-monitor", "errors", "security", "targets", "pipeline")
 
@@ -51,6 +57,37 @@ def test_everything_is_there_after_one_call(
     *_, said, where = result.out.splitlines()
     assert f"{len(kibana.saved)} saved objects imported into Kibana 8.12." == said
     assert f"Open {kibana.url}/app/dashboards#/view/{prefix}-overview" == where
+
+
+@pytest.mark.server
+def test_there_is_an_index_of_each_kind(
+    es: Elasticsearch, settings: dict[str, str], prefix: str, kibana: FakeKibana
+) -> None:
+    """Before the first line no panel lacks its fields: each kind has an index, empty and mapped."""
+    for _ in range(2):
+        assert 0 == setup(settings, "--kibana-url", kibana.url).code
+
+    for view in VIEWS:
+        (index,) = es.indices.get(index=view.pattern(prefix)).values()
+        assert index["mappings"]["properties"]["@timestamp"] == {"type": "date"}
+        assert 0 == es.count(index=view.pattern(prefix))["count"]
+
+
+@pytest.mark.server
+def test_without_the_right_to_create_indices(
+    monkeypatch: pytest.MonkeyPatch, settings: dict[str, str], kibana: FakeKibana
+) -> None:
+    """The dashboards are imported all the same, and it is said what they show until then."""
+    headers = {"x-elastic-product": "Elasticsearch", "content-type": "application/json"}
+    with web_server(403, b'{"error":{"type":"security_exception"},"status":403}', headers) as url:
+        refusing = make_elasticsearch(Config(es_url=(url,)))
+        assert not create_first_indices(refusing, Layout(prefix="any"))
+    monkeypatch.setattr("pipeline.cli.setup.create_first_indices", lambda *_: False)
+
+    result = setup(settings, "--kibana-url", kibana.url)
+
+    assert 0 == result.code
+    assert result.said.startswith("this user may not create indices: panels show errors until")
 
 
 @pytest.mark.server

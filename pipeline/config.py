@@ -261,7 +261,7 @@ def _urls(variable: str, text: str) -> tuple[str, ...]:
     return urls
 
 
-def _leaves_this_machine(url: str) -> bool:
+def leaves_this_machine(url: str) -> bool:
     """Return whether what is sent to an address goes over a network, where others may read it."""
     address = _ADDRESS.fullmatch(url)
     host = (address["ipv6"] or address["host"] or "").lower() if address else ""
@@ -376,9 +376,7 @@ def _check_credentials(config: Config) -> None:
         raise ConfigError(
             "ALB_LOGS_ES_USERNAME and ALB_LOGS_ES_PASSWORD go together: set both or neither"
         )
-    exposed = [
-        url for url in config.es_url if url.startswith("http:") and _leaves_this_machine(url)
-    ]
+    exposed = [url for url in config.es_url if url.startswith("http:") and leaves_this_machine(url)]
     if (chosen or config.es_username) and exposed and not config.es_insecure_http:
         raise ConfigError(
             "ALB_LOGS_ES_URL begins with http:, so everyone on the way could read the key or the "

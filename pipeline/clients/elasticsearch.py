@@ -165,6 +165,17 @@ def _with_port(url: str) -> str:
     return f"{scheme}://{host}{slash}{path}"
 
 
+def authorization(config: Config) -> str | None:
+    """Return the header by which Elasticsearch and Kibana know who asks; None without a secret."""
+    match _authentication(config):
+        case {"basic_auth": encoded}:
+            return f"Basic {encoded}"
+        case {"api_key": key}:
+            return f"ApiKey {key}"
+        case _:
+            return None
+
+
 def _authentication(config: Config) -> dict[str, Any]:
     if config.es_username:
         # elasticsearch-py itself fails on letters beyond ASCII; the server reads UTF-8.

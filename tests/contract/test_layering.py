@@ -1,6 +1,7 @@
 """The layers: each knows those before it and none after, without a circle within."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -10,11 +11,11 @@ import pytest
 ROOT = Path(__file__).parent.parent.parent
 PIPELINE = ROOT / "pipeline"
 
-LAYERS = "errors version shipped metrics deadline aws_refusals < alb < source < sink < outcome < recording < ingest < config < clients < wiring < cluster < jobs < cli"  # noqa: E501
+LAYERS = "errors version shipped metrics deadline aws_refusals < alb < source < sink < outcome < recording < ingest < config < clients < wiring < cluster dashboards < jobs < cli"  # noqa: E501
 
 ORDER = [layer.split() for layer in LAYERS.split(" < ")]
 STAGES = ("alb", "source", "sink", "outcome", "recording", "ingest")
-ONLY_FOR_COMMANDS = ("cluster", "cli")
+ONLY_FOR_COMMANDS = ("cluster", "dashboards", "cli")
 
 MODULES = {
     ".".join(path.relative_to(PIPELINE).with_suffix("").parts): path
@@ -123,3 +124,10 @@ def test_the_handler_is_an_adapter() -> None:
     layers = {each.split(".")[1] for each in known}
 
     assert layers.isdisjoint({"alb", "cluster", "cli"})
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("dashboards.")])
+def test_dashboards_know_only_the_logs(name: str) -> None:
+    """What people see is made of the field table alone, without a client or a setting."""
+    assert {"alb", "dashboards"} >= {each.partition(".")[0] for each in modules_known(name)}
+    assert packages_known(name) <= set(sys.stdlib_module_names)

@@ -305,6 +305,18 @@ def test_an_object_damaged_since_it_was_read(logs: Logs, audit: Command) -> None
     assert told["reason"].startswith("read again: ObjectCorruptError: ")
 
 
+def test_a_key_cannot_command_the_terminal(logs: Logs, audit: Command) -> None:
+    """Whoever may write to the bucket chooses folders, with escape sequences in them."""
+    folder, _, name = key_of(0).rpartition("/")
+    logs.s3.put_object(Bucket=logs.bucket, Key=f"{folder}/\x1b[2J\u202e/{name}", Body=b"")
+
+    ended = audit()
+
+    assert 1 == ended.code
+    assert ended.out.replace("\n", "").isprintable()
+    assert r"/\x1b[2J\x202e/" in ended.out
+
+
 def test_a_range_without_objects(logs: Logs, audit: Command) -> None:
     """It is said: nothing is missing would be false comfort for a misspelled name."""
     logs.put(key_of(0), *lines_from(0))

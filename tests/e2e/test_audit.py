@@ -367,6 +367,30 @@ def test_stopping(
     assert "\ntogether " in ended.out
 
 
+def test_stopping_while_empty_folders_are_listed(
+    logs: Logs, audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten years without an object are thousands of requests: Ctrl-C waits for one of them."""
+    logs.put(key_of(0), *lines_from(0))
+    requests: list[str] = []
+
+    def stop(params: dict[str, Any], **_: object) -> None:
+        requests.append(params["url"])
+        if len(requests) == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    def client_of(_buckets: Buckets, _bucket: str) -> "S3Client":
+        logs.s3.meta.events.register("before-call.s3.ListObjectsV2", stop)
+        return logs.s3
+
+    monkeypatch.setattr(Buckets, "client_of", client_of)
+
+    ended = audit("--from", "2016-01-01")
+
+    assert (130, 10) == (ended.code, len(requests))
+    assert "It ended early" in ended.out
+
+
 def test_what_was_never_delivered(logs: Logs, audit: Command) -> None:
     """A gap of the bucket is told apart, and is no reason to fail."""
     other = "app/api/73e2d6bc24d8a067"

@@ -1,7 +1,7 @@
 """Run an audit, with a repair or without, and tell at the end what was found."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,11 +15,15 @@ from pipeline.jobs.auditing import Audit, Finding
 from pipeline.jobs.deep import Lines
 from pipeline.jobs.repairing import Repair, Repaired
 from pipeline.jobs.workers import Note, Work
-from pipeline.source.listing import objects_between
+from pipeline.source.listing import Listed, objects_between
 from pipeline.source.objects import ObjectRef
 from pipeline.wiring import Pipeline
 
 _STOPPED = 130
+
+
+class _StoppedError(Exception):
+    """Somebody stopped it while a bucket was listed."""
 
 
 class AuditRun:
@@ -36,7 +40,7 @@ class AuditRun:
         """Audit, and repair if there is work for it; return the exit code."""
         with stoppable() as stopped, self._told(stopped):
             with tracked(self._screen, self._in_words, self._as_dict):
-                findings = self._audit.findings(self._objects(chosen))
+                findings = self._audit.findings(self._objects(chosen, stopped))
                 if work:
                     self._repair(findings, Repair(self._audit, workers, work, self._take, stopped))
                 else:
@@ -44,10 +48,19 @@ class AuditRun:
             ended = stopped()
         return _STOPPED if ended else int(self._report.total.missing > 0)
 
-    def _objects(self, chosen: Range) -> Iterator[ObjectRef]:
+    def _objects(self, chosen: Range, stopped: Callable[[], bool]) -> Iterator[ObjectRef]:
+        """Yield the objects of a range; none after it was stopped, however many folders follow."""
         bucket = chosen.bucket or ""
         s3 = self._pipeline.buckets.client_of(bucket)
-        return objects_between(bucket, chosen.wanted, s3=s3, prefix=chosen.prefix)
+
+        def watch(_: Listed) -> None:
+            if stopped():
+                raise _StoppedError
+
+        with suppress(_StoppedError):
+            yield from objects_between(
+                bucket, chosen.wanted, s3=s3, prefix=chosen.prefix, watch=watch
+            )
 
     def _look_at(self, findings: Iterator[Finding], stopped: Callable[[], bool]) -> None:
         for finding in findings:

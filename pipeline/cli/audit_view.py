@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from pipeline.cli.screen import Screen, complain
+from pipeline.cli.screen import Screen, complain, escaped
 from pipeline.jobs.audit_report import UNDER_WAY, Count, Report
 from pipeline.jobs.auditing import Finding, Verdict
 from pipeline.jobs.gaps import Gap, Series
@@ -88,7 +88,7 @@ def _numbers(count: Count, shown: Sequence[Verdict]) -> list[str]:
 
 def _missing_in_words(total: Count, missing: Sequence[Finding]) -> Iterator[str]:
     for each in missing:
-        yield f"{each.verdict}: s3://{each.ref.bucket}/{each.ref.key}: {each.reason}"
+        yield escaped(f"{each.verdict}: s3://{each.ref.bucket}/{each.ref.key}: {each.reason}")
     if (more := total.missing - len(missing)) > 0:
         yield f"… and {more:,} more; --json lists them all"
 

@@ -168,9 +168,12 @@ def _time(context: click.Context, _parameter: click.Parameter, text: str | None)
 
 
 def _bucket(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
-    if name is not None and (not name or name.startswith("s3://")):
+    if name is not None and not _BUCKET.fullmatch(name):
         raise click.BadParameter("name the bucket alone, without s3:// and without a key")
     return name
+
+
+_BUCKET = re.compile(r"[A-Za-z0-9._-]+|arn:.+")  # an access point may be named by its ARN
 
 
 _NAME = r"[A-Za-z0-9-]+"

@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -19,12 +20,12 @@ from pipeline.cli.ranges import (
     time_option,
     zone_option,
 )
-from pipeline.cli.screen import Screen, complain, verbosity_options
+from pipeline.cli.screen import Screen, complain, escaped, is_terminal, verbosity_options
 from pipeline.cli.times import HOW
 from pipeline.clients.buckets import Buckets
 from pipeline.clients.elasticsearch import make_elasticsearch
 from pipeline.config import Config
-from pipeline.jobs.hints import MOST_TRACED, Hint, Index
+from pipeline.jobs.hints import MOST_TRACED, Hint, Index, may_have_logs
 from pipeline.jobs.raw import Finder, Ids, Place, RawLine, Traced, root_of
 
 _ID = re.compile(r"[A-Za-z0-9_-]{20}")
@@ -86,7 +87,8 @@ def raw(  # noqa: PLR0913, PLR0917  one parameter an option
     connection). The lines are looked for in the objects that the documents name, in those that the
     ledger knows for their time, and, with --bucket, in that bucket alone, which is listed around
     their time. Each line that is found has the id that was asked for, so it is the right one,
-    whatever was redacted in the document. A role that reads is enough (--print-role operate).
+    whatever was redacted in the document. On a terminal, control characters are shown escaped; a
+    pipe or a file gets every byte. A role that reads is enough (--print-role operate).
 
     With --at and --bucket nothing is asked of Elasticsearch: the document may be gone, or may never
     have been there. --load-balancer, --account and --region then say what of the bucket to read.
@@ -127,6 +129,8 @@ def _check(ids: tuple[str, ...], trace: str | None, at: datetime | None, place: 
             "--at, --prefix, --load-balancer, --account and --region are about a bucket: name it "
             "by --bucket"
         )
+    if at and not may_have_logs(at):
+        raise click.BadParameter("no load balancer has written logs then", param_hint="--at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +167,8 @@ def _search_by_documents(screen: Screen, ids: tuple[str, ...], trace: str | None
 def _write(screen: Screen, found: RawLine, *, as_json: bool) -> None:
     if as_json:
         screen.write_json(_as_json(found))
+    elif is_terminal(sys.stdout):
+        screen.write(escaped(found.line.decode(errors="backslashreplace")) + "\n")
     else:
         screen.write(found.line + b"\n")
 

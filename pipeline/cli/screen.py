@@ -97,9 +97,9 @@ class Screen:
         self.write(json.dumps(result) + "\n")
 
     def say(self, text: str) -> None:
-        """Write a line about the work to standard output, unless only errors are wanted."""
+        """Write lines about the work to standard output, unless only errors are wanted."""
         if not self.quiet:
-            self.write(f"{text}\n")
+            self.write("".join(f"{escaped(line)}\n" for line in text.split("\n")))
 
     def note(self, text: str) -> None:
         """Write a line about the work to standard error, unless only errors are wanted."""
@@ -185,16 +185,23 @@ class _LogLines(logging.Handler):
 
 
 def complain(text: str) -> None:
-    """Write what goes wrong to standard error, if there is one."""
+    """Write what goes wrong to standard error as one line, if there is any."""
     try:
-        click.echo(f"alb-logs: {text}", err=True)
+        click.echo(f"alb-logs: {escaped(text)}", err=True)
     except OSError:  # nobody can be told
         sys.stderr = None  # Python would fail to flush it again
 
 
+def escaped(text: str) -> str:
+    """Return what strangers wrote so that it cannot command a terminal, nor pass for a line."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+
+
 def printable(text: str) -> str:
-    """Return what strangers wrote so that it cannot command a terminal, and not too much of it."""
-    safe = "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+    """Return what strangers wrote, escaped and not too much of it."""
+    safe = escaped(text)
     return safe if len(safe) <= _LONGEST_MESSAGE else f"{safe[:_LONGEST_MESSAGE]}…"
 
 

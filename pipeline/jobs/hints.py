@@ -2,7 +2,8 @@
 Ask Elasticsearch where raw lines may be: what documents say of their lines, and the ledger of S3.
 
 It only searches, so a role that reads is enough. Documents and entries are found once Elasticsearch
-has refreshed their index, some seconds after they were written.
+has refreshed their index, some seconds after they were written. Whoever may ingest may have forged
+them: a value of another kind than we write is taken for absent.
 
 elastic.co/guide/en/elasticsearch/reference/8.19/search-search.html
 """
@@ -11,11 +12,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from elasticsearch import Elasticsearch, NotFoundError
 
 from pipeline.alb.fields import Kind
+from pipeline.alb.parsing import EARLIEST
 from pipeline.deadline import Deadline
 from pipeline.errors import ConfigError
 from pipeline.sink.refusals import elasticsearch_errors, is_foreign
@@ -29,6 +31,8 @@ MOST_TRACED = 1_000
 _AT_ONCE = 1_000
 _MOST_ENTRIES = 1_000  # objects that hold events of one moment, of one load balancer
 _SLACK = timedelta(seconds=1)  # Elasticsearch compares milliseconds
+_EARLIEST = datetime.fromisoformat(EARLIEST)
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 _NO_LIMIT = Deadline()
 _SAID = [
     *("@timestamp", "aws.elb.name", "cloud.account.id", "cloud.region"),
@@ -76,12 +80,9 @@ class Index:
             return []
         query = {"bool": {"filter": list(_filters(hint, hint.time))}}
         hits = self._hits(f"{self.prefix}-ledger-*", query, size=_MOST_ENTRIES)
-        entries = [_flat(hit["_source"]) for hit in hits]
         middle = hint.time + INTERVAL / 2
-        entries.sort(key=lambda said: abs(datetime.fromisoformat(said["@timestamp"]) - middle))
-        return [
-            ObjectRef(said["aws.s3.bucket.name"], said["aws.s3.object.key"]) for said in entries
-        ]
+        entries = sorted(_entries(hits), key=lambda entry: abs(entry.end - middle))
+        return [ObjectRef(entry.bucket, entry.key) for entry in entries]
 
     @property
     def _documents(self) -> str:
@@ -113,17 +114,50 @@ class Index:
     def _hint(self, hit: Mapping[str, Any]) -> Hint:
         said = _flat(hit["_source"])
         kind = next((k for k in Kind if hit["_index"].startswith(f"{self.prefix}-{k}-")), None)
-        time = said.get("@timestamp") if kind else None  # a dead letter has that of its rejection
         return Hint(
             id=hit["_id"],
-            time=datetime.fromisoformat(time).astimezone(UTC) if time else None,
+            time=_time_of(said) if kind else None,  # a dead letter has that of its rejection
             kind=kind,
-            load_balancer=said.get("aws.elb.name"),
-            account=said.get("cloud.account.id"),
-            region=said.get("cloud.region"),
-            bucket=said.get("aws.s3.bucket.name"),
-            key=said.get("aws.s3.object.key"),
+            load_balancer=_text(said, "aws.elb.name"),
+            account=_text(said, "cloud.account.id"),
+            region=_text(said, "cloud.region"),
+            bucket=_text(said, "aws.s3.bucket.name"),
+            key=_text(said, "aws.s3.object.key"),
         )
+
+
+def may_have_logs(time: datetime) -> bool:
+    """Return whether a load balancer may have written a log then, by the calendar."""
+    return _EARLIEST <= time < _LATEST
+
+
+class _Entry(NamedTuple):
+    """What an entry of the ledger says of where an object is; `end` is that of its five minutes."""
+
+    end: datetime
+    bucket: str
+    key: str
+
+
+def _entries(hits: Iterable[Mapping[str, Any]]) -> Iterator[_Entry]:
+    for said in (_flat(hit["_source"]) for hit in hits):
+        end, bucket = _time_of(said), _text(said, "aws.s3.bucket.name")
+        key = _text(said, "aws.s3.object.key")
+        if end and bucket and key:
+            yield _Entry(end, bucket, key)
+
+
+def _text(said: Mapping[str, Any], name: str) -> str | None:
+    value = said.get(name)
+    return value if isinstance(value, str) else None
+
+
+def _time_of(said: Mapping[str, Any]) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(_text(said, "@timestamp") or "")
+    except ValueError:
+        return None
+    return time if time.tzinfo and may_have_logs(time) else None
 
 
 def _batches(ids: Iterable[str]) -> Iterator[list[str]]:

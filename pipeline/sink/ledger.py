@@ -13,6 +13,7 @@ elastic.co/guide/en/elasticsearch/reference/8.19/docs-index_.html#index-versioni
 """
 
 import hashlib
+import logging
 from base64 import urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from pipeline.sink.refusals import elasticsearch_errors, unread
 from pipeline.sink.requests import request
 from pipeline.sink.store import Store
 from pipeline.version import VERSION
+
+_LOG = logging.getLogger(__name__)
 
 COUNTED = (
     *("lines", "indexed", "duplicates", "rejected", "filtered", "blank", "truncated", "repeated"),
@@ -137,19 +140,63 @@ class Entry:
         return nest({name: value for name, value in facts.items() if value is not None})
 
 
-def read_entry(document: Mapping[str, Any]) -> Entry:
-    """Return the entry that is stored as a document."""
-    event, error = document.get("event", {}), document.get("error")
-    return Entry(
-        state=State(document["state"]),
-        counts={term: document[term] for term in COUNTED},
-        offset=document["offset"],
-        route=document["route"],
-        events=(event["start"], event["end"]) if "start" in event else None,
-        seconds=document["duration"]["sec"],
-        lags={name: lag["sec"] for name, lag in document.get("lag", {}).items()},
-        error=(error["type"], error.get("message", "")) if error else None,
-    )
+def read_entry(document: Mapping[str, Any]) -> Entry | None:
+    """
+    Return the entry that is stored as a document; None if it is none that we write.
+
+    Whoever may ingest may have forged it. What it says beside the facts counts only if it is sound.
+    """
+    counts = {term: document.get(term) for term in COUNTED}
+    match document:
+        case {"state": str(state), "offset": int(offset), "route": str(route)} if (
+            state in set(State) and offset >= 0 and all(map(_is_count, counts.values()))
+        ):
+            return Entry(
+                state=State(state),
+                counts={term: count for term, count in counts.items() if isinstance(count, int)},
+                offset=offset,
+                route=route,
+                events=_events(document.get("event")),
+                seconds=_seconds(document.get("duration")) or 0.0,
+                lags=_lags(document.get("lag")),
+                error=_error(document.get("error")),
+            )
+        case _:
+            return None
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and value >= 0
+
+
+def _events(event: object) -> tuple[str, str] | None:
+    match event:
+        case {"start": str(begun), "end": str(ended)}:
+            return begun, ended
+        case _:
+            return None
+
+
+def _seconds(node: object) -> float | None:
+    match node:
+        case {"sec": int() | float() as seconds}:
+            return seconds
+        case _:
+            return None
+
+
+def _lags(lag: object) -> dict[str, float]:
+    lags = lag.items() if isinstance(lag, dict) else ()
+    known = ((name, _seconds(node)) for name, node in lags)
+    return {name: seconds for name, seconds in known if seconds is not None}
+
+
+def _error(error: object) -> tuple[str, str] | None:
+    match error:
+        case {"type": str(type_), **rest}:
+            return type_, str(rest.get("message") or "")
+        case _:
+            return None
 
 
 def write_entry(of: Version, entry: Entry, *, store: Store, deadline: Deadline = _NO_LIMIT) -> None:
@@ -178,16 +225,37 @@ def write_entry(of: Version, entry: Entry, *, store: Store, deadline: Deadline =
 def read_entries(
     versions: Iterable[Version], *, store: Store, deadline: Deadline = _NO_LIMIT
 ) -> Iterator[Entry | None]:
-    """Yield the entry of each version, in their order, as it is now; None where there is none."""
+    """
+    Yield the entry of each version, in their order, as it is now; None where there is none.
+
+    An entry that cannot be read is none, with a warning: no run overwrites it for sure.
+    """
     left = iter(versions)
     while some := list(islice(left, _READ_AT_ONCE)):
         wanted = [{"_index": each.index(store), "_id": each.id} for each in some]
         with elasticsearch_errors():
             answer = request(store.es, "POST", "/_mget", deadline=deadline, body={"docs": wanted})
-        yield from map(_found, answer["docs"])
+        entries = [_found(each) for each in answer["docs"]]
+        _warn_of_forged(answer["docs"], entries)
+        yield from entries
 
 
 def _found(answer: Mapping[str, Any]) -> Entry | None:
     if "error" in answer and (error := unread(answer["error"])):
         raise error
     return read_entry(answer["_source"]) if answer.get("found") else None
+
+
+def _warn_of_forged(answers: list[Mapping[str, Any]], entries: list[Entry | None]) -> None:
+    forged = [
+        f"{answer['_index']}/_doc/{answer['_id']}"
+        for answer, entry in zip(answers, entries, strict=True)
+        if answer.get("found") and entry is None
+    ]
+    if forged:
+        _LOG.warning(
+            "%d entries of the ledger are none that this package writes, and do not count: delete "
+            "them, the first of which is %s",
+            len(forged),
+            forged[0],
+        )

@@ -305,6 +305,18 @@ def test_an_object_damaged_since_it_was_read(logs: Logs, audit: Command) -> None
     assert told["reason"].startswith("read again: ObjectCorruptError: ")
 
 
+def test_a_key_cannot_command_the_terminal(logs: Logs, audit: Command) -> None:
+    """Whoever may write to the bucket chooses folders, with escape sequences in them."""
+    folder, _, name = key_of(0).rpartition("/")
+    logs.s3.put_object(Bucket=logs.bucket, Key=f"{folder}/\x1b[2J\u202e/{name}", Body=b"")
+
+    ended = audit()
+
+    assert 1 == ended.code
+    assert ended.out.replace("\n", "").isprintable()
+    assert r"/\x1b[2J\x202e/" in ended.out
+
+
 def test_a_range_without_objects(logs: Logs, audit: Command) -> None:
     """It is said: nothing is missing would be false comfort for a misspelled name."""
     logs.put(key_of(0), *lines_from(0))
@@ -353,6 +365,30 @@ def test_stopping(
     assert 130 == ended.code
     assert ended.out.endswith("\nIt ended early: only what is said above was looked at.\n")
     assert "\ntogether " in ended.out
+
+
+def test_stopping_while_empty_folders_are_listed(
+    logs: Logs, audit: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten years without an object are thousands of requests: Ctrl-C waits for one of them."""
+    logs.put(key_of(0), *lines_from(0))
+    requests: list[str] = []
+
+    def stop(params: dict[str, Any], **_: object) -> None:
+        requests.append(params["url"])
+        if len(requests) == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    def client_of(_buckets: Buckets, _bucket: str) -> "S3Client":
+        logs.s3.meta.events.register("before-call.s3.ListObjectsV2", stop)
+        return logs.s3
+
+    monkeypatch.setattr(Buckets, "client_of", client_of)
+
+    ended = audit("--from", "2016-01-01")
+
+    assert (130, 10) == (ended.code, len(requests))
+    assert "It ended early" in ended.out
 
 
 def test_what_was_never_delivered(logs: Logs, audit: Command) -> None:

@@ -256,3 +256,43 @@ def test_entries_are_found_by_what_people_ask(
     ):
         found = es.search(index=store.ledger, q=query)
         assert 1 == found["hits"]["total"]["value"], query
+
+
+FORGED: dict[str, object] = {
+    "not a number": {"lines": "12"},
+    "below nothing": {"lines": -1},
+    "several": {"state": ["complete"]},
+    "unknown": {"state": "perfect"},
+    "lacking": {"offset": None},
+    "no text": {"route": 5},
+}
+
+
+@pytest.mark.parametrize("facts", [pytest.param(each, id=name) for name, each in FORGED.items()])
+def test_a_forged_entry_is_none(
+    store: Store, facts: dict[str, object], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever may ingest may write there: one odd entry must not end a backfill of thousands."""
+    versions = [Version(BUCKET, KEY, etag, NAME) for etag in ("forged", "sound")]
+    entry = Entry(State.COMPLETE, counts(lines=1), 1, "ingest")
+    for version in versions:
+        write_entry(version, entry, store=store)
+    forged = entry.document(versions[0], datetime.now(UTC)) | facts
+    store.es.index(index=versions[0].index(store), id=versions[0].id, document=forged)
+
+    assert [None, entry] == list(read_entries(versions, store=store))
+    assert f"{versions[0].index(store)}/_doc/{versions[0].id}" in caplog.text
+
+
+def test_odd_details_of_an_entry_do_not_count(store: Store) -> None:
+    """The rest of an object is recorded, whatever somebody wrote into its entry meanwhile."""
+    version = Version(BUCKET, KEY, "odd", NAME)
+    entry = Entry(State.PARTIAL, counts(lines=1), 1, "lambda")
+    write_entry(version, entry, store=store)
+    odd: dict[str, object] = {"duration": {"sec": "5"}, "lag": None, "error": {"type": 5}}
+    document = entry.document(version, datetime.now(UTC)) | odd | {"event": [{"start": "2026"}]}
+    store.es.index(index=version.index(store), id=version.id, document=document)
+
+    (found,) = read_entries([version], store=store)
+
+    assert entry == found

@@ -7,10 +7,14 @@ Documents are redacted in these tests, so nothing but S3 has the whole of a line
 import base64
 import gzip
 import json
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -28,11 +32,14 @@ from pipeline.sink.store import Store, open_store
 from pipeline.source.objects import ObjectRef
 from tests.support.cluster import prepared
 from tests.support.factories import KEY, alb_line, gz
+from tests.support.keys import log_key
 from tests.support.secure import PREFIX, Secure
+from tests.support.terminal import Terminal
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+COMMAND = Path(sys.executable).parent / "alb-logs"
 BUCKET, ARCHIVE = "raw-lines", "raw-lines-archive"
 START = datetime(2026, 9, 17, 23, 40, tzinfo=UTC)  # an hour that ends on the next day
 REDACTED = Privacy(
@@ -229,6 +236,56 @@ def test_another_prefix(raw: Raw, stock: Stock) -> None:
 
     assert (2, b"") == (run.code, run.out)
     assert "no logs of the prefix 'nobodys'" in run.err
+
+
+@pytest.fixture
+def forged(es: Elasticsearch, stock: Stock) -> Iterator[str]:
+    """Write what nobody but a forger writes; return the id of a document."""
+    id_, index = "F" * 20, f"{stock.store.prefix}-access-2026.09.17"
+    time = {"event": {"start": "2016-01-01T00:00:00Z", "end": "2099-01-01T00:00:00Z"}}
+    owner = {"aws": {"elb": {"name": ["app/a/b"]}}, "cloud": {"account": {"id": 5}}}
+    entries: list[dict[str, Any]] = [
+        {"kind": "access", **time},
+        {"kind": "access", "@timestamp": 5, **time},
+        {"kind": "access", "@timestamp": "2026-09-17", "aws": {"elb": {}}, **time},
+    ]
+    ledger = f"{stock.store.ledger}-2026.09.01"
+    made = [es.index(index=ledger, document=entry)["_id"] for entry in entries]
+    es.index(index=index, id=id_, document={"@timestamp": 1_789_000_000_000, **owner})
+    es.indices.refresh(index=f"{stock.store.prefix}-*")
+    yield id_
+    es.delete(index=index, id=id_, refresh=True)
+    for each in made:
+        es.delete(index=ledger, id=each, refresh=True)
+
+
+def test_what_is_forged_hides_nothing(raw: Raw, stock: Stock, forged: str) -> None:
+    """Entries and documents with values of other kinds than we write are passed over."""
+    known = sorted(stock.good)[:20]
+
+    run = raw(forged, *known)
+
+    assert 1 == run.code
+    assert {id_: stock.good[id_] for id_ in known} == run.lines
+    assert f"{forged} was not found" in run.err
+
+
+def test_a_line_cannot_command_the_terminal(stock: Stock, aws: AwsServer) -> None:
+    """On a terminal it is escaped; whoever may write to the bucket writes the line."""
+    line = alb_line(1, time="2026-09-17T10:02:00.000000Z").replace(b"curl", b"\x1b[2J\xff")
+    key = log_key("2026-09-17T10:05")
+    stock.s3.put_object(Bucket=ARCHIVE, Key=key, Body=gz(line))
+    where = ("--bucket", ARCHIVE, "--at", "2026-09-17T10:02")
+    settings = {"PATH": os.defpath, **environment(aws.url)}
+
+    with Terminal() as terminal:
+        subprocess.run(
+            [COMMAND, "raw", *where, line_id(line)], env=settings, stdout=terminal.end, check=True
+        )
+        shown = terminal.drawn()
+
+    assert r"\x1b[2J\xff" in shown
+    assert "\x1b" not in shown
 
 
 # --- by a bucket ---------------------------------------------------------------------------------

@@ -292,6 +292,7 @@ def test_a_line_that_is_not_there(raw: Callable[..., Run]) -> None:
         ([ID[:-1]], "is no id of a document"),
         ([ID], "ALB_LOGS_ES_URL is not set"),
         ([ID, *WHERE[:3], "soon"], "is no time: write it as"),
+        ([ID, *WHERE[:3], "9999-12-31"], "no load balancer has written logs then"),
     ],
     ids=str,
 )

@@ -7,9 +7,9 @@ from pipeline.cli.options import json_option
 from pipeline.cli.ranges import Range, range_options
 from pipeline.cli.screen import Screen, verbosity_options
 from pipeline.config import Config
-from pipeline.errors import ConfigError
 from pipeline.jobs.workers import Work
 from pipeline.recording import BACKFILL
+from pipeline.sink.ledger import require_ledger
 from pipeline.wiring import open_pipeline
 
 
@@ -61,11 +61,7 @@ def audit(  # noqa: PLR0913  one parameter an option
     config = Config.from_env()
     with screen.waiting("Elasticsearch"):
         pipeline = open_pipeline(config, route=BACKFILL)
-    if not pipeline.store.has_ledger:
-        raise ConfigError(
-            f"this cluster has no ledger for the prefix {pipeline.store.prefix!r} yet: run "
-            "`alb-logs setup`"
-        )
+    require_ledger(pipeline.store)
     run = AuditRun(screen, pipeline, deep=deep, as_json=as_json)
     work = Work(BACKFILL, max(workers, config.es_connections))
     return run.go(chosen, workers, work if repair else None)

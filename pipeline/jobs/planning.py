@@ -20,6 +20,7 @@ from pipeline.source.objects import ObjectRef
 from pipeline.source.reading import ObjectReader
 from pipeline.wiring import Pipeline
 
+_NO_LIMIT = Deadline()
 _SAMPLE_SECONDS = 10.0
 _FIRST_SHARDS = 2  # of an index in a new cluster: one, and its replica
 
@@ -102,27 +103,35 @@ def refuse_doomed(plan: Plan) -> None:
         )
 
 
-def measure(refs: list[ObjectRef], pipeline: Pipeline) -> Sample:
+def measure(refs: list[ObjectRef], pipeline: Pipeline, *, deadline: Deadline = _NO_LIMIT) -> Sample:
     """Read and encode some objects, about ten seconds long, and send nothing."""
     begun, lines, size = time.monotonic(), 0, 0
-    deadline = Deadline().within(_SAMPLE_SECONDS)
+    deadline = deadline.within(_SAMPLE_SECONDS)
     for ref in refs:
         if deadline.passed:
             break
         try:
-            lines += _lines_of(ref, pipeline)
+            of_object = _lines_of(ref, pipeline, deadline)
         except PipelineError:  # the run will tell of it
             continue
-        size += ref.size or 0
+        if of_object is not None:
+            lines += of_object
+            size += ref.size or 0
     return Sample(lines, size, time.monotonic() - begun)
 
 
-def _lines_of(ref: ObjectRef, pipeline: Pipeline) -> int:
+def _lines_of(ref: ObjectRef, pipeline: Pipeline, deadline: Deadline) -> int | None:
+    """Return how many lines an object has; None where it takes too long to say so."""
     context = context_for(
         pipeline.store, pipeline.options, ref.name, bucket=ref.bucket, key=ref.key
     )
     reader = ObjectReader(ref.bucket, ref.key, s3=pipeline.buckets.client_of(ref.bucket))
-    return sum(encode_chunk(chunk, context).read for chunk in reader)
+    lines = 0
+    for chunk in reader:
+        if deadline.passed:
+            return None
+        lines += encode_chunk(chunk, context).read
+    return lines
 
 
 def _indices(found: Survey, store: Store) -> Iterator[str]:
@@ -136,7 +145,7 @@ def _present(store: Store) -> dict[str, int]:
     names = ",".join(f"{store.prefix}-{kind}-*" for kind in Kind)
     path = f"/{names}/_settings?filter_path=*.settings.index.number_of_*"
     with elasticsearch_errors():
-        answer: dict[str, Any] = request(store.es, "GET", path, deadline=Deadline())
+        answer: dict[str, Any] = request(store.es, "GET", path, deadline=_NO_LIMIT)
     return {index: _shards_of(each["settings"]["index"]) for index, each in answer.items()}
 
 
@@ -149,8 +158,8 @@ def _shards(store: Store, needed: int) -> Shards:
     path = "/_cluster/settings?include_defaults&filter_path=*.cluster.max_shards_per_node"
     try:
         with elasticsearch_errors():
-            health = request(store.es, "GET", "/_cluster/health", deadline=Deadline())
-            settings = request(store.es, "GET", path, deadline=Deadline())
+            health = request(store.es, "GET", "/_cluster/health", deadline=_NO_LIMIT)
+            settings = request(store.es, "GET", path, deadline=_NO_LIMIT)
     except ConfigError:
         return Shards(needed)
     each = next(settings[level] for level in _LEVELS if level in settings)

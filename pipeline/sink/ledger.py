@@ -207,10 +207,7 @@ def write_entry(of: Version, entry: Entry, *, store: Store, deadline: Deadline =
     SinkUnavailableError or ClusterRefusedError.
     """
     deadline = deadline.within(_WRITE_SECONDS)
-    if not store.has_ledger:
-        raise ConfigError(
-            f"this cluster has no ledger for the prefix {store.prefix!r} yet: run `alb-logs setup`"
-        )
+    require_ledger(store)
     index = of.index(store)
     store.admit({index}, deadline=deadline)
     path = f"/{index}/_doc/{of.id}?version_type=external&version={entry.version}"
@@ -220,6 +217,14 @@ def write_entry(of: Version, entry: Entry, *, store: Store, deadline: Deadline =
             request(store.es, "PUT", path, deadline=deadline, body=body)
         except ConflictError:  # another run came as far, or further
             return
+
+
+def require_ledger(store: Store) -> None:
+    """Raise ConfigError where `setup` has prepared no ledger."""
+    if not store.has_ledger:
+        raise ConfigError(
+            f"this cluster has no ledger for the prefix {store.prefix!r} yet: run `alb-logs setup`"
+        )
 
 
 def read_entries(

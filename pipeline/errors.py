@@ -22,6 +22,9 @@ A line never raises: one that does not parse is a value (`Unparsed`) and becomes
 class PipelineError(Exception):
     """Any error that this package raises on purpose."""
 
+    has_lines = False
+    """Whether the message has several lines, all of them ours or AWS's."""
+
 
 class ConfigError(PipelineError):
     """A setting or permission is wrong; the message names it and the fix."""

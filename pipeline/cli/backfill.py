@@ -1,6 +1,6 @@
 """The command `backfill`: ingest the objects of a range of time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ import click
 
 from pipeline.cli.options import json_option
 from pipeline.cli.plan_view import show_plan
-from pipeline.cli.queue_run import fan_out
+from pipeline.cli.queue_run import Aim, fan_out
 from pipeline.cli.range_run import RangeRun
 from pipeline.cli.ranges import Range, range_options
 from pipeline.cli.screen import Screen, verbosity_options
@@ -22,6 +22,7 @@ from pipeline.jobs.planning import Plan, measure, plan_run, refuse_doomed
 from pipeline.jobs.selecting import Choice, Survey, survey, with_entries
 from pipeline.jobs.workers import Work, Workers
 from pipeline.recording import BACKFILL
+from pipeline.sink.ledger import require_ledger
 from pipeline.source.inventory import objects_of_inventory
 from pipeline.source.listing import objects_between
 from pipeline.source.objects import ObjectRef
@@ -33,7 +34,7 @@ from pipeline.wiring import Pipeline, open_pipeline
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Show what would be done, and how long it would take; do it not.",
+    help="Show what would be done and how long it would take; change nothing.",
 )
 @click.option(
     "--workers",
@@ -51,7 +52,7 @@ from pipeline.wiring import Pipeline, open_pipeline
 @click.option(
     "--retry-failed",
     is_flag=True,
-    help="Only what the ledger knows to have failed, or to be in by half.",
+    help="Only what the ledger knows to have failed, or to be in partly.",
 )
 @click.option(
     "--overwrite",
@@ -111,11 +112,16 @@ def backfill(  # noqa: PLR0913  one parameter an option
     Ctrl-C.
     """  # noqa: D301  \b is click's
     choice = _choice(resume=how["resume"], retry_failed=how["retry_failed"])
+    _refuse_together(
+        {"--manifest": manifest, "--queue-url": queue_url},
+        {"--dry-run": how["dry_run"]} if manifest else {"--overwrite": how["overwrite"]},
+    )
     with screen.waiting("Elasticsearch"):
         pipeline = open_pipeline(Config.from_env(), route=BACKFILL)
+    require_ledger(pipeline.store)
     selection = Selection(_objects(chosen, inventory, pipeline), choice, pipeline.store)
     if manifest:
-        return _write_manifest(screen, selection, manifest)
+        return _write_manifest(screen, selection, manifest, as_json=as_json)
     plan = _plan(screen, selection)
     if how["dry_run"]:
         show_plan(screen, _measured(screen, plan, pipeline), how["workers"], as_json=as_json)
@@ -123,7 +129,8 @@ def backfill(  # noqa: PLR0913  one parameter an option
     if not how["force"]:
         refuse_doomed(plan)
     if queue_url:
-        return fan_out(screen, selection, plan.survey.total.objects, queue_url, wait=how["wait"])
+        aim = Aim(queue_url, plan.survey.total.objects, wait=how["wait"], as_json=as_json)
+        return fan_out(screen, selection, aim)
     connections = max(how["workers"], Config.from_env().es_connections)
     work = Work(BACKFILL, connections, overwrite=how["overwrite"])
     workers = Workers(how["workers"], work, open_for)
@@ -136,6 +143,14 @@ def _choice(*, resume: bool, retry_failed: bool) -> Choice:
             raise click.UsageError("--retry-failed asks the ledger, and --no-resume leaves it out")
         return Choice.STUCK
     return Choice.OPEN if resume else Choice.ALL
+
+
+def _refuse_together(ways: Mapping[str, object], others: Mapping[str, object]) -> None:
+    """Raise UsageError where somebody else is to do the work, and an option says how to do it."""
+    chosen = [name for name, value in ways.items() if value]
+    wrong = [name for name, value in others.items() if value]
+    if len(chosen) > 1 or (chosen and wrong):
+        raise click.UsageError(f"{' and '.join([*chosen, *wrong])} do not go together: keep one")
 
 
 def _objects(chosen: Range, inventory: str | None, pipeline: Pipeline) -> Objects:
@@ -175,7 +190,7 @@ def _measured(screen: Screen, plan: Plan, pipeline: Pipeline) -> Plan:
         return replace(plan, sample=measure(refs, pipeline))
 
 
-def _write_manifest(screen: Screen, selection: Selection, file: Path) -> int:
+def _write_manifest(screen: Screen, selection: Selection, file: Path, *, as_json: bool) -> int:
     written = 0
 
     def counted() -> Iterator[ObjectRef]:
@@ -189,5 +204,8 @@ def _write_manifest(screen: Screen, selection: Selection, file: Path) -> int:
         file.open("w", newline="", encoding="utf-8") as stream,
     ):
         write_manifest(counted(), stream)
-    screen.say(f"{written:,} objects in {file}; docs/deploy.md says how a job is made of it")
+    if as_json:
+        screen.write_json({"manifest": f"{file}", "objects": written})
+    else:
+        screen.say(f"{written:,} objects in {file}; docs/deploy.md says how a job is made of it")
     return 0

@@ -96,7 +96,7 @@ def run(arguments: list[str] | None = None) -> int:
         complain(str(error))
         code = _WRONG
     except PipelineError as error:
-        complain(str(error))
+        complain(str(error), has_lines=error.has_lines)
         code = _FAILED
     except click.Abort as error:
         code = _aborted(error)

@@ -23,7 +23,17 @@ _LASTING = frozenset(each.__name__ for each in PermanentError.__subclasses__())
 """By their names in the ledger: the errors by which an object fails again."""
 
 
-def fan_out(screen: Screen, selection: Selection, total: int, url: str, *, wait: bool) -> int:
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """Which queue `total` objects are sent to, whether to follow them, and how to tell of it."""
+
+    url: str
+    total: int
+    wait: bool = True
+    as_json: bool = False
+
+
+def fan_out(screen: Screen, selection: Selection, aim: Aim) -> int:
     """Send what is due to the queue; follow the ledger until it is in; return the exit code."""
     sent = 0
 
@@ -31,16 +41,21 @@ def fan_out(screen: Screen, selection: Selection, total: int, url: str, *, wait:
         nonlocal sent
         sent += more
 
-    with tracked(screen, lambda: f"{sent:,} of {total:,} sent", lambda: {"sent": sent}):
-        send_objects(selection.due(), Queue(url, make_sqs()), watch=count)
-    screen.say(f"{sent:,} objects were sent to {url}")
-    if wait and selection.choice is Choice.ALL:
+    with tracked(screen, lambda: f"{sent:,} of {aim.total:,} sent", lambda: {"sent": sent}):
+        send_objects(selection.due(), Queue(aim.url, make_sqs()), watch=count)
+    if aim.as_json:
+        screen.write_json({"queue_url": aim.url, "sent": sent})
+    else:
+        screen.say(f"{sent:,} objects were sent to {aim.url}")
+    if aim.wait and selection.choice is Choice.ALL:
         screen.note(
             "the ledger cannot tell when those that were complete before are read again: see the "
             "length of the queue"
         )
         return 0
-    return _Following(screen, selection, sent).follow() if wait else 0
+    if not aim.wait:
+        return 0
+    return _Following(screen, selection, sent, as_json=aim.as_json).follow()
 
 
 @dataclass(slots=True)
@@ -66,8 +81,9 @@ class _Open:
 class _Following:
     """The ledger, asked again and again until all that was sent is in or has failed for good."""
 
-    def __init__(self, screen: Screen, selection: Selection, sent: int) -> None:
+    def __init__(self, screen: Screen, selection: Selection, sent: int, *, as_json: bool) -> None:
         self._screen, self._selection, self._sent = screen, selection, sent
+        self._as_lines = as_json
         self._open = _Open(waiting=sent)
 
     def follow(self) -> int:
@@ -94,7 +110,10 @@ class _Following:
         self._open = found
 
     def _end(self, *, ended: bool) -> int:
-        self._screen.say(self._in_words())
+        if self._as_lines:
+            self._screen.write_json(self._as_dict())
+        else:
+            self._screen.say(self._in_words())
         if ended:
             self._screen.note(
                 "the queue goes on without this command; `alb-logs audit` says what is missing"

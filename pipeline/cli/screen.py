@@ -184,10 +184,11 @@ class _LogLines(logging.Handler):
         return record.levelno >= least and record.name.startswith("pipeline")
 
 
-def complain(text: str) -> None:
-    """Write what goes wrong to standard error as one line, if there is any."""
+def complain(text: str, *, has_lines: bool = False) -> None:
+    """Write what goes wrong to standard error, if there is one: one line, unless it `has_lines`."""
+    lines = text.split("\n") if has_lines else [text]
     try:
-        click.echo(f"alb-logs: {escaped(text)}", err=True)
+        click.echo("alb-logs: " + "\n".join(map(escaped, lines)), err=True)
     except OSError:  # nobody can be told
         sys.stderr = None  # Python would fail to flush it again
 

@@ -49,6 +49,8 @@ _NOT_VALIDATED = "Unable to validate the following destination configurations"
 class NotChangedError(PipelineError):
     """The bucket's notifications stay as they are."""
 
+    has_lines = True
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

@@ -703,7 +703,10 @@ def test_help_lists_what_works(alb_logs: Command) -> None:
 
     listed = run.out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
     names = [line.split()[0] for line in listed]
-    assert ["backfill", "completion", "connect", "ingest", "parse", "raw", "setup"] == names
+    assert [
+        *("audit", "backfill", "completion", "connect", "erase", "ingest", "parse", "raw"),
+        *("replay", "setup"),
+    ] == names
     for name in names:
         help_ = alb_logs(name, "-h")
         assert 0 == help_.code

@@ -184,7 +184,8 @@ class Target:
         """Return the ids of all documents under the prefix, and those of all dead letters."""
         self.proxy.wait_until_left()
         self.es.indices.refresh(index=f"{self.prefix}-*")
-        hits = list(scan(self.es, index=f"{self.prefix}-*", size=10_000, _source=False))
+        names = f"{self.prefix}-*,-{self.prefix}-ledger-*"
+        hits = list(scan(self.es, index=names, size=10_000, _source=False))
         letters = f"{self.prefix}-dead-letter-000001"
         return (
             sorted(hit["_id"] for hit in hits if hit["_index"] != letters),

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from pipeline.cli.queue_run import fan_out
+from pipeline.cli.queue_run import Aim, fan_out
 from pipeline.cli.range_run import RangeRun
 from pipeline.cli.screen import Screen
 from pipeline.jobs.backfill import Selection
@@ -91,7 +91,7 @@ def handed_over(
 ) -> int:
     """Hand objects over, and follow the ledger."""
     selection = Selection(lambda: iter(refs), choice, store_of(ledger))
-    return fan_out(Screen(), selection, len(refs), queue, wait=True)
+    return fan_out(Screen(), selection, Aim(queue, len(refs)))
 
 
 def test_what_fails_for_good_is_not_waited_for(
@@ -126,7 +126,7 @@ def test_a_wait_can_be_ended(queue: str, capsys: pytest.CaptureFixture[str]) -> 
         return iter(refs)
 
     selection = Selection(listed, Choice.OPEN, store_of(ledger))
-    assert 130 == fan_out(Screen(), selection, 3, queue, wait=True)
+    assert 130 == fan_out(Screen(), selection, Aim(queue, 3))
 
     out, err = capsys.readouterr()
     assert "0 of 3 objects are in, 0 failed, 3 are waiting" == out.splitlines()[-1]

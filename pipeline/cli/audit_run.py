@@ -100,7 +100,7 @@ class AuditRun:
 
     @contextmanager
     def _told(self, stopped: Callable[[], bool]) -> Iterator[None]:
-        """Tell at the end, whatever ends it, what was found; nothing, if nothing was looked at."""
+        """Report at the end what was found, also after an error, unless nothing was looked at."""
         try:
             yield
         except BaseException:

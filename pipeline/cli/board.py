@@ -27,24 +27,16 @@ _LONGEST_NAME = 36
 _LEAST_SECONDS = 0.5  # before a rate means something
 
 
-class Board:
-    """Progress of sources, one after another; everything else on standard error goes above it."""
+class _Drawn:
+    """Something at the foot of the terminal; everything else on standard error goes above it."""
 
-    def __init__(self, sources: int) -> None:
-        self._sources, self._number = sources, 0
-        self._total, self._begun = Tally(), time.monotonic()
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=20),
-            TaskProgressColumn(show_speed=False),
-            TimeElapsedColumn(),
-        )
-        self._task = self._bar.add_task("", total=None)
+    def __init__(self, picture: Callable[[], RenderableType], *, per_second: float = 4) -> None:
         self._live = Live(
             console=Console(stderr=True),
-            get_renderable=self._picture,
+            get_renderable=picture,
             transient=True,
             redirect_stdout=False,
+            refresh_per_second=per_second,
         )
 
     def __enter__(self) -> Self:
@@ -64,6 +56,22 @@ class Board:
             yield
         finally:
             self._live.start()
+
+
+class Board(_Drawn):
+    """Progress of sources, one after another."""
+
+    def __init__(self, sources: int) -> None:
+        self._sources, self._number = sources, 0
+        self._total, self._begun = Tally(), time.monotonic()
+        self._bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=20),
+            TaskProgressColumn(show_speed=False),
+            TimeElapsedColumn(),
+        )
+        self._task = self._bar.add_task("", total=None)
+        super().__init__(self._picture)
 
     def begin(self, source: str, size: int | None) -> None:
         """Begin the next source; `size` is in bytes as stored, None if it is unknown."""
@@ -97,32 +105,8 @@ class Board:
         return "  " + " · ".join(parts)
 
 
-class Foot:
-    """A text that stays at the foot of the terminal while other lines go above it."""
+class Foot(_Drawn):
+    """A text, as it is at each moment."""
 
     def __init__(self, text: Callable[[], str]) -> None:
-        self._live = Live(
-            console=Console(stderr=True),
-            get_renderable=lambda: Text(text()),
-            transient=True,
-            redirect_stdout=False,
-            refresh_per_second=2,
-        )
-
-    def __enter__(self) -> Self:
-        """Draw."""
-        self._live.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Wipe it away."""
-        self._live.stop()
-
-    @contextmanager
-    def aside(self) -> Iterator[None]:
-        """Leave the terminal to what is written meanwhile."""
-        self._live.stop()
-        try:
-            yield
-        finally:
-            self._live.start()
+        super().__init__(lambda: Text(text()), per_second=2)

@@ -13,6 +13,7 @@ from elasticsearch import ApiError, Elasticsearch
 
 from pipeline.deadline import Deadline
 from pipeline.errors import AccountingError, ClusterRefusedError, SinkUnavailableError
+from pipeline.sink.bulk import HEADERS
 from pipeline.sink.refusals import Refused, elasticsearch_errors, own_fault, passes
 from pipeline.sink.requests import BUDGET_SECONDS, Request, ask
 from pipeline.sink.scanning import Hit
@@ -22,7 +23,6 @@ _SECONDS = 60.0
 _TOO_LARGE = 413
 _ANOTHER_VERSION = {404, 409}
 _DONE = {200, 201}
-_HEADERS = {"accept": "application/json", "content-type": "application/x-ndjson"}
 _PATH = "/_bulk?refresh={}&filter_path=items.*._id,items.*.status,items.*.error"
 
 
@@ -110,7 +110,7 @@ class _Changing:
     def _send(self, changes: Sequence[Change]) -> list[Change]:
         """Send changes once; return those to send again."""
         body = b"".join(each.text for each in changes)
-        request = Request("POST", self._path, body, _HEADERS, _SECONDS)
+        request = Request("POST", self._path, body, HEADERS, _SECONDS)
         with elasticsearch_errors():
             try:
                 items = ask(self._es, request, self._deadline).get("items", [])

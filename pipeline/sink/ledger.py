@@ -15,7 +15,7 @@ elastic.co/guide/en/elasticsearch/reference/8.19/docs-index_.html#index-versioni
 import hashlib
 import logging
 from base64 import urlsafe_b64encode
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -28,8 +28,8 @@ from pipeline.alb.document import nest
 from pipeline.alb.keys import ObjectName
 from pipeline.deadline import Deadline
 from pipeline.errors import ConfigError
-from pipeline.sink.refusals import elasticsearch_errors, unread
-from pipeline.sink.requests import request
+from pipeline.sink.refusals import elasticsearch_errors
+from pipeline.sink.requests import multi_get, request
 from pipeline.sink.store import Store
 from pipeline.version import VERSION
 
@@ -237,21 +237,14 @@ def read_entries(
     """
     left = iter(versions)
     while some := list(islice(left, _READ_AT_ONCE)):
-        wanted = [{"_index": each.index(store), "_id": each.id} for each in some]
-        with elasticsearch_errors():
-            answer = request(store.es, "POST", "/_mget", deadline=deadline, body={"docs": wanted})
-        entries = [_found(each) for each in answer["docs"]]
-        _warn_of_forged(answer["docs"], entries)
+        documents = ((each.index(store), each.id) for each in some)
+        answers = multi_get(store.es, documents, deadline=deadline)
+        entries = [read_entry(each["_source"]) if each.get("found") else None for each in answers]
+        _warn_of_forged(answers, entries)
         yield from entries
 
 
-def _found(answer: Mapping[str, Any]) -> Entry | None:
-    if "error" in answer and (error := unread(answer["error"])):
-        raise error
-    return read_entry(answer["_source"]) if answer.get("found") else None
-
-
-def _warn_of_forged(answers: list[Mapping[str, Any]], entries: list[Entry | None]) -> None:
+def _warn_of_forged(answers: Sequence[Mapping[str, Any]], entries: list[Entry | None]) -> None:
     forged = [
         f"{answer['_index']}/_doc/{answer['_id']}"
         for answer, entry in zip(answers, entries, strict=True)

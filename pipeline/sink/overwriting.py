@@ -13,12 +13,11 @@ from typing import Any
 
 from pipeline.deadline import Deadline
 from pipeline.sink.encoding import Action
-from pipeline.sink.refusals import elasticsearch_errors, unread
-from pipeline.sink.requests import request
+from pipeline.sink.requests import multi_get
 from pipeline.sink.store import Store
 
 _AT_ONCE = 1_000
-_PATH = "/_mget?_source_includes=labels.erased"
+_ONLY_MARK = "?_source_includes=labels.erased"
 
 
 def replacing(actions: Sequence[Action], *, store: Store, deadline: Deadline) -> list[Action]:
@@ -33,13 +32,9 @@ def replacing(actions: Sequence[Action], *, store: Store, deadline: Deadline) ->
 def _look(
     actions: Sequence[Action], store: Store, deadline: Deadline
 ) -> Iterator[tuple[Action, Mapping[str, Any]]]:
-    wanted = [{"_index": each.index, "_id": each.id} for each in actions]
-    with elasticsearch_errors():
-        answer = request(store.es, "POST", _PATH, deadline=deadline, body={"docs": wanted})
-    for action, found in zip(actions, answer["docs"], strict=True):
-        if "error" in found and (error := unread(found["error"])):
-            raise error
-        yield action, found
+    documents = ((each.index, each.id) for each in actions)
+    found = multi_get(store.es, documents, deadline=deadline, query=_ONLY_MARK)
+    return zip(actions, found, strict=True)
 
 
 def _replacing(action: Action, found: Mapping[str, Any]) -> Action:

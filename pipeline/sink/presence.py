@@ -6,7 +6,7 @@ A multi-get shows what was written a moment ago, though no search finds it yet.
 elastic.co/guide/en/elasticsearch/reference/8.19/docs-multi-get.html
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -15,12 +15,12 @@ from typing import Any
 from elasticsearch import Elasticsearch
 
 from pipeline.deadline import Deadline
-from pipeline.sink.refusals import elasticsearch_errors, unread
-from pipeline.sink.requests import request
+from pipeline.sink.refusals import elasticsearch_errors
+from pipeline.sink.requests import multi_get, request
 from pipeline.sink.store import Store
 
 _AT_ONCE = 1_000
-_MULTI_GET = "/_mget?_source=false&filter_path=docs.found,docs.error"
+_ONLY_WHETHER = "?_source=false&filter_path=docs.found,docs.error"
 _NO_LIMIT = Deadline()
 
 
@@ -28,16 +28,8 @@ def which_exist(es: Elasticsearch, documents: Iterable[tuple[str, str]]) -> Iter
     """Yield for each index and id whether there is such a document."""
     left = iter(documents)
     while some := list(islice(left, _AT_ONCE)):
-        wanted = [{"_index": index, "_id": id_} for index, id_ in some]
-        with elasticsearch_errors():
-            answer = request(es, "POST", _MULTI_GET, deadline=_NO_LIMIT, body={"docs": wanted})
-        yield from map(_exists, answer["docs"])
-
-
-def _exists(answer: Mapping[str, Any]) -> bool:
-    if "error" in answer and (error := unread(answer["error"])):
-        raise error
-    return bool(answer.get("found"))
+        answers = multi_get(es, some, deadline=_NO_LIMIT, query=_ONLY_WHETHER)
+        yield from (bool(each.get("found")) for each in answers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ Send small requests to Elasticsearch, and send them again until an answer comes 
 Bulk requests have their own way of retrying (`bulk`): of those, only some documents are sent again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from typing import Any, NamedTuple
 
@@ -13,7 +13,7 @@ from elasticsearch import ApiError, Elasticsearch
 
 from pipeline.deadline import Deadline
 from pipeline.errors import SinkUnavailableError
-from pipeline.sink.refusals import RETRIED, in_words, untrusted
+from pipeline.sink.refusals import RETRIED, elasticsearch_errors, in_words, unread, untrusted
 from pipeline.sink.silence import Silence
 
 JSON = {"accept": "application/json", "content-type": "application/json"}
@@ -72,6 +72,29 @@ def ask(es: Elasticsearch, asked: Request, deadline: Deadline) -> Any:  # noqa: 
             if not deadline.back_off(attempt):
                 raise
     raise AssertionError  # count() has no end
+
+
+def multi_get(
+    es: Elasticsearch,
+    documents: Iterable[tuple[str, str]],
+    *,
+    deadline: Deadline,
+    query: str = "",
+    seconds: float = _MOST_SECONDS,
+) -> list[dict[str, Any]]:
+    """
+    Return the answer for each document, by its index and id, in their order.
+
+    Raises our error where one may not be read; of an index that is missing nothing is found.
+    """
+    wanted = {"docs": [{"_index": index, "_id": id_} for index, id_ in documents]}
+    with elasticsearch_errors():
+        answer = ask(es, Request("POST", f"/_mget{query}", wanted, seconds=seconds), deadline)
+    answers: list[dict[str, Any]] = answer["docs"]
+    for each in answers:
+        if "error" in each and (error := unread(each["error"])):
+            raise error
+    return answers
 
 
 def _once(es: Elasticsearch, asked: Request) -> Any:  # noqa: ANN401

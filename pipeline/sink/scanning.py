@@ -15,8 +15,8 @@ from elastic_transport import TransportError
 from elasticsearch import ApiError, Elasticsearch
 
 from pipeline.deadline import Deadline
-from pipeline.sink.refusals import elasticsearch_errors, unread
-from pipeline.sink.requests import Request, ask
+from pipeline.sink.refusals import elasticsearch_errors
+from pipeline.sink.requests import Request, ask, multi_get
 
 KEEP_ALIVE = "30m"
 """How long the work on one page may take."""
@@ -163,13 +163,8 @@ def read_again(es: Elasticsearch, places: Sequence[Place], deadline: Deadline) -
     """Return those of some documents that are there at this very moment, as they are."""
     if not places:
         return {}
-    wanted = {"docs": [{"_index": index, "_id": id_} for index, id_ in places]}
-    with elasticsearch_errors():
-        answer = ask(es, Request("POST", "/_mget", wanted, seconds=_SECONDS), deadline)
-    for each in answer["docs"]:
-        if "error" in each and (error := unread(each["error"])):
-            raise error
-    hits = [_hit(each) for each in answer["docs"] if each.get("found")]
+    answers = multi_get(es, places, deadline=deadline, seconds=_SECONDS)
+    hits = [_hit(each) for each in answers if each.get("found")]
     return {hit.place: hit for hit in hits}
 
 

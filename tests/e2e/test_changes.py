@@ -191,7 +191,7 @@ def test_pages_are_shorter_the_longer_documents_are(es: Elasticsearch, prefix: s
 
 
 class Answering(Faults):
-    """Give one answer to every request."""
+    """Answer every request alike."""
 
     def __init__(self, es: Elasticsearch, body: object) -> None:
         super().__init__(es)
@@ -203,7 +203,7 @@ class Answering(Faults):
         target: str,
         **options: Any,  # noqa: ANN401  whatever elasticsearch-py gives
     ) -> TransportApiResponse:
-        """Give it."""
+        """Return the answer."""
         del method, target, options
         return answer(200, self._body)
 
